@@ -26,6 +26,10 @@ type Delivery struct {
 	AttemptCount  int
 	RunAttempt    int
 	NextAttemptAt time.Time
+	// Sequence is the event's outbox sequence, Ordered whether the endpoint goes
+	// by it.
+	Sequence int64
+	Ordered  bool
 	// FailureReason says why a failed delivery ended.
 	FailureReason *string
 	CreatedAt     time.Time
