@@ -2,11 +2,7 @@ package dbtest
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +20,6 @@ const (
 	cloneTries   = 5
 	dropTimeout  = time.Minute
 	closeTimeout = 10 * time.Second
-	clonePrefix  = "txn_test_"
 	objectInUse  = "55006" // SQLSTATE object_in_use
 )
 
@@ -64,7 +59,7 @@ func open(t testing.TB, server string, drop bool) *Database {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), cloneTimeout)
 	defer cancel()
-	name := newName()
+	name := newName(time.Now())
 	require.NoError(t, clone(ctx, server, name))
 	if drop {
 		t.Cleanup(func() {
@@ -84,19 +79,13 @@ func open(t testing.TB, server string, drop bool) *Database {
 	return &Database{Name: name, URL: address, Pool: pool}
 }
 
-// newName starts with the time, so that what a killed run left on a long-lived server can be told by its age.
-func newName() string {
-	return clonePrefix + strconv.FormatInt(time.Now().Unix(), 36) + "_" + strings.ToLower(rand.Text()[:12])
-}
-
-func clone(ctx context.Context, server, name string) (err error) {
+func clone(ctx context.Context, server, name string) error {
 	source, err := templateOn(ctx, server)
 	if err != nil {
 		return err
 	}
 	return onServer(ctx, server, func(conn *pgx.Conn) error {
-		statement := fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s",
-			pgx.Identifier{name}.Sanitize(), pgx.Identifier{source}.Sanitize())
+		statement := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " " + source.clause
 		for try := 1; ; try++ {
 			_, err := conn.Exec(ctx, statement)
 			var refused *pgconn.PgError

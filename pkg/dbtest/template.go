@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,21 +25,51 @@ const templateLock = 0x74786e5f74706c // "txn_tpl"
 type template struct {
 	once sync.Once
 	name string
-	err  error
+	// clause is the CREATE DATABASE clause for the fastest clone.
+	clause string
+	err    error
 }
 
 var templates sync.Map // server URL → *template
 
-// templateOn returns the name of the template on the server, made if it is missing.
-func templateOn(ctx context.Context, server string) (string, error) {
+// templateOn returns the template on the server, made if it is missing.
+func templateOn(ctx context.Context, server string) (*template, error) {
 	entry, _ := templates.LoadOrStore(server, &template{})
-	made := entry.(*template)
-	made.once.Do(func() {
-		if made.name, made.err = templateName(migrations.FS); made.err == nil {
-			made.err = makeTemplate(ctx, server, made.name)
+	found := entry.(*template)
+	found.once.Do(func() {
+		if found.name, found.err = templateName(migrations.FS); found.err != nil {
+			return
 		}
+		found.err = onServer(ctx, server, func(conn *pgx.Conn) error {
+			if err := dropAbandoned(ctx, conn, time.Now()); err != nil {
+				return err
+			}
+			if err := makeTemplate(ctx, conn, server, found.name); err != nil {
+				return err
+			}
+			var err error
+			found.clause, err = cloneClause(ctx, conn, found.name)
+			return err
+		})
 	})
-	return made.name, made.err
+	return found, found.err
+}
+
+// cloneClause decides how to clone. Copying files costs a quarter to a half of writing the copy through the WAL (13 ms
+// of CPU against 30 for our schema on PostgreSQL 15), but begins and ends with a checkpoint, which is cheap only on a
+// server that does not sync. Before version 15 there is no choice.
+func cloneClause(ctx context.Context, conn *pgx.Conn, name string) (string, error) {
+	var copies bool
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000 AND NOT current_setting('fsync')::bool").
+		Scan(&copies)
+	if err != nil {
+		return "", fmt.Errorf("template: %w", err)
+	}
+	clause := "TEMPLATE " + pgx.Identifier{name}.Sanitize()
+	if copies {
+		clause += " STRATEGY FILE_COPY"
+	}
+	return clause, nil
 }
 
 // templateName names the template after the names and contents of the migrations.
@@ -60,15 +91,11 @@ func templateName(files fs.FS) (string, error) {
 
 // makeTemplate migrates a new database and closes it to connections as the last step, which marks it as complete: one
 // that is open to connections is what an interrupted run left.
-func makeTemplate(ctx context.Context, server, name string) (err error) {
-	conn, err := pgx.Connect(ctx, server)
-	if err != nil {
-		return fmt.Errorf("template: %w", err)
-	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }() // drops the lock too
+func makeTemplate(ctx context.Context, conn *pgx.Conn, server, name string) error {
 	if ready, err := templateReady(ctx, conn, name); err != nil || ready {
 		return err
 	}
+	// Held until the connection is closed.
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", templateLock); err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
@@ -88,7 +115,7 @@ func makeTemplate(ctx context.Context, server, name string) (err error) {
 	if err := database.Migrate(ctx, address); err != nil {
 		return fmt.Errorf("migrate the template: %w", err)
 	}
-	if _, err := conn.Exec(ctx, "ALTER DATABASE "+quoted+" WITH ALLOW_CONNECTIONS false IS_TEMPLATE false"); err != nil {
+	if _, err := conn.Exec(ctx, "ALTER DATABASE "+quoted+" WITH ALLOW_CONNECTIONS false"); err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
 	return nil

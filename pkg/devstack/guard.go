@@ -20,12 +20,13 @@ type guard struct {
 	pipe io.WriteCloser
 }
 
-// startGuard starts a guard that stops a server with the signal named (INT, QUIT, TERM) and then removes temporary,
-// unless that is empty.
-func startGuard(signal, temporary string) (*guard, error) {
-	cmd := exec.Command("/bin/sh", "-c", guardScript, "guard", signal, temporary)
+// startGuard starts a guard that stops a server with signal and then removes the directory temporary, unless that is
+// empty.
+func startGuard(signal syscall.Signal, temporary string) (*guard, error) {
+	// The script goes through the environment so that a list of processes shows what this one is for.
+	cmd := exec.Command("/bin/sh", "-c", `eval "$GUARD"`, "txn-guard", strconv.Itoa(int(signal)), temporary)
 	cmd.Dir = "/"
-	cmd.Env = cleanEnv()
+	cmd.Env = append(cleanEnv(), "GUARD="+guardScript)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of what the terminal or a job runner signals
 	pipe, err := cmd.StdinPipe()
 	if err != nil {

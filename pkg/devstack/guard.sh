@@ -1,6 +1,6 @@
 # Outlives the process that started it, on purpose. Standard input is a pipe that only that process holds: each line
 # names the server that runs now (empty: none does), and its end means that the process is gone, however it died.
-# $1 is the signal that stops the server, $2 a directory to remove afterwards (empty: none).
+# $1 is the number of the signal that stops the server, $2 a directory to remove afterwards (empty: none).
 trap '' HUP INT QUIT TERM
 pid=
 while read -r line; do pid=$line; done
