@@ -171,3 +171,6 @@ func (id *ID[P]) ScanUUID(u pgtype.UUID) error {
 	*id = u.Bytes
 	return nil
 }
+
+// GormDataType tells GORM the column's type.
+func (ID[P]) GormDataType() string { return "uuid" }

@@ -58,3 +58,6 @@ func (m *Metadata) Scan(src any) error {
 		return fmt.Errorf("scanning metadata: unexpected %T", src)
 	}
 }
+
+// GormDataType tells GORM the column's type.
+func (Metadata) GormDataType() string { return "jsonb" }

@@ -34,3 +34,6 @@ func (l *TextList) Scan(src any) error {
 	}
 	return nil
 }
+
+// GormDataType tells GORM the column's type.
+func (TextList) GormDataType() string { return "text[]" }

@@ -1,0 +1,154 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/wire"
+)
+
+// book is the state that a batch judges against, in memory: the locked
+// accounts, what is already stored under its keys and references, and the rows
+// that it is going to write.
+type book struct {
+	// now is the database's clock, read after the locks were taken. One clock
+	// serves all replicas.
+	now        time.Time
+	accounts   map[accountKey]*account
+	movements  map[movementKey]*movement
+	references map[referenceKey]struct{}
+
+	transactions []models.Transaction
+	entries      []models.Entry
+	events       []models.Event
+	// touched lists the accounts with new balances, each once.
+	touched []*account
+	// undo, keys and names log what a rollback takes back.
+	undo  []undo
+	keys  []movementKey
+	names []referenceKey
+}
+
+// account is a locked row.
+type account struct {
+	business models.BusinessID
+	id       models.AccountID
+	accountState
+	currency       string
+	status         models.AccountStatus
+	overdraftLimit *int64
+	touched        bool
+}
+
+// accountState is what movements change on an account.
+type accountState struct {
+	balance, held, version int64
+	lastEntryAt            time.Time
+}
+
+// movement is a transaction that stands under an idempotency key: stored
+// before, or made earlier in the same batch.
+type movement struct {
+	id          models.TransactionID
+	fingerprint [32]byte
+	body        []byte
+}
+
+// undo restores one account.
+type undo struct {
+	account *account
+	state   accountState
+}
+
+// mark is a point to which the book can be rolled back.
+type mark struct{ transactions, entries, events, undo, keys, names int }
+
+func (b *book) mark() mark {
+	return mark{len(b.transactions), len(b.entries), len(b.events), len(b.undo), len(b.keys), len(b.names)}
+}
+
+// rollback takes back everything since the mark.
+func (b *book) rollback(to mark) {
+	for i := len(b.undo) - 1; i >= to.undo; i-- {
+		b.undo[i].account.accountState = b.undo[i].state
+	}
+	for _, key := range b.keys[to.keys:] {
+		delete(b.movements, key)
+	}
+	for _, name := range b.names[to.names:] {
+		delete(b.references, name)
+	}
+	b.transactions, b.entries, b.events = b.transactions[:to.transactions], b.entries[:to.entries], b.events[:to.events]
+	b.undo, b.keys, b.names = b.undo[:to.undo], b.keys[:to.keys], b.names[:to.names]
+}
+
+// claimKey makes the key stand for a movement of this batch.
+func (b *book) claimKey(key movementKey, m *movement) {
+	b.movements[key] = m
+	b.keys = append(b.keys, key)
+}
+
+// claimReference makes the reference taken.
+func (b *book) claimReference(name referenceKey) {
+	b.references[name] = struct{}{}
+	b.names = append(b.names, name)
+}
+
+// account returns a locked account, or NotFound, which is also the answer for
+// another business's account.
+func (b *book) account(business models.BusinessID, id models.AccountID, field string) (*account, error) {
+	a := b.accounts[accountKey{business, id}]
+	if a == nil {
+		return nil, errs.New(errs.NotFound, "%s: there is no account %s", field, id)
+	}
+	return a, nil
+}
+
+// clock returns created_at for a movement on the accounts: the later of now and
+// their last entry, so that per account time never runs backwards against the
+// sequence.
+func (b *book) clock(accounts ...*account) time.Time {
+	at := b.now
+	for _, a := range accounts {
+		if a != nil && a.lastEntryAt.After(at) {
+			at = a.lastEntryAt
+		}
+	}
+	return at
+}
+
+// enter appends an entry to an account: a signed amount in minor units. The
+// caller has judged that the account can bear it.
+func (b *book) enter(a *account, transaction models.TransactionID, amount int64, at time.Time) models.Entry {
+	b.remember(a)
+	a.balance += amount
+	a.version++
+	a.lastEntryAt = at
+	entry := models.Entry{
+		BusinessID: a.business, AccountID: a.id, Sequence: a.version,
+		TransactionID: transaction, Amount: amount, BalanceAfter: a.balance, CreatedAt: at,
+	}
+	b.entries = append(b.entries, entry)
+	return entry
+}
+
+// remember saves the account's state for a rollback and lists it for writing.
+func (b *book) remember(a *account) {
+	b.undo = append(b.undo, undo{a, a.accountState})
+	if !a.touched {
+		a.touched = true
+		b.touched = append(b.touched, a)
+	}
+}
+
+// emit adds an event about an encoded object.
+func (b *book) emit(business models.BusinessID, kind models.EventType, at time.Time, object []byte) {
+	b.events = append(b.events, wire.NewEncodedEvent(business, kind, at, object))
+}
+
+// writes reports whether the batch has anything to write. An account that was
+// touched and rolled back is written as it was, which changes nothing.
+func (b *book) writes() bool {
+	return len(b.transactions) > 0 || len(b.entries) > 0 || len(b.events) > 0
+}

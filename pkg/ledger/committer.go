@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/errs"
+)
+
+// conflictRetries bounds how often a batch that lost a deadlock, or whose key
+// was taken by another replica in the same moment, is run again as it is.
+const conflictRetries = 4
+
+// recovery is how long a committer tries to learn the outcome of a COMMIT that
+// was cut off before it answers that the outcome is unknown.
+const recovery = 5 * time.Second
+
+// committer takes batches from one lane of the queue and commits them.
+type committer struct {
+	ledger *Ledger
+	lane   lane
+}
+
+func (c *committer) run(ctx context.Context) {
+	for {
+		batch := c.ledger.queue.next(c.lane, c.ledger.options.MaxBatch)
+		if batch == nil {
+			return
+		}
+		started := time.Now()
+		c.commit(ctx, batch)
+		c.ledger.queue.release(c.lane, batch)
+		c.ledger.observe(batch, started)
+	}
+}
+
+func (l *Ledger) observe(batch []*pending, started time.Time) {
+	items := 0
+	oldest := started
+	for _, p := range batch {
+		items += p.items
+		if p.since.Before(oldest) {
+			oldest = p.since
+		}
+	}
+	l.options.Observer.Committed(items, started.Sub(oldest), time.Since(started))
+}
+
+// commit answers every operation of the batch or postpones it.
+func (c *committer) commit(ctx context.Context, batch []*pending) {
+	if c.lane == patient {
+		c.commitPatiently(ctx, batch)
+		return
+	}
+	missed := c.attempt(ctx, batch, skipLocked)
+	if len(missed) > 0 {
+		c.ledger.options.Observer.LockMissed(len(missed))
+		c.ledger.queue.postpone(missed)
+	}
+}
+
+// commitPatiently waits for row locks. When the wait times out, the operations
+// whose rows are free go through and the others end as Unavailable.
+func (c *committer) commitPatiently(ctx context.Context, batch []*pending) {
+	for _, p := range c.attempt(ctx, batch, waitForLocks) {
+		p.finish(Result{}, unavailable(nil, "the account is locked by another operation, try again"))
+	}
+}
+
+// attempt runs the batch until every operation is answered, and returns those
+// that met a locked row.
+func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode) []*pending {
+	deadline := time.Now().Add(recovery)
+	uncertain := false
+	for try := 0; ; try++ {
+		outcomes, err := c.ledger.runBatch(ctx, batch, mode)
+		if err == nil {
+			return deliver(outcomes)
+		}
+		switch {
+		case err.commitSent && database.IsLost(err):
+			// Whether it committed is unknown. Waiting for the locks waits out a
+			// backend that is still at it; then the keys tell.
+			uncertain, mode = true, waitForLocks
+			fallthrough
+		case database.IsLost(err):
+			if ctx.Err() != nil || time.Now().After(deadline) {
+				c.fail(batch, err, uncertain)
+				return nil
+			}
+			c.ledger.log.WithError(err).WithField("uncertain", uncertain).Warn("the database connection broke; running the batch again")
+			pause(ctx, 50*time.Millisecond<<min(try, 4))
+		case isLockTimeout(err) && mode == waitForLocks && !uncertain:
+			mode = skipLocked
+		case isRace(err) && try < conflictRetries:
+			pause(ctx, database.Backoff(try))
+		case len(batch) > 1 && !uncertain:
+			return c.split(ctx, batch, mode)
+		default:
+			c.ledger.queue.suspect(batch[0].business)
+			c.fail(batch, err, uncertain)
+			return nil
+		}
+	}
+}
+
+// split runs the halves of a batch that a statement error broke, so that only
+// the operation at fault fails.
+func (c *committer) split(ctx context.Context, batch []*pending, mode lockMode) []*pending {
+	middle := len(batch) / 2
+	missed := c.attempt(ctx, batch[:middle], mode)
+	return append(missed, c.attempt(ctx, batch[middle:], mode)...)
+}
+
+// fail answers the whole batch with the error.
+func (c *committer) fail(batch []*pending, err error, uncertain bool) {
+	coded := database.Coded(err)
+	if uncertain {
+		coded = unavailable(err, "the connection to the database broke during the commit and its outcome is unknown; "+
+			"repeat the request with the same idempotency key")
+	}
+	for _, p := range batch {
+		p.finish(Result{}, coded)
+	}
+}
+
+func unavailable(cause error, detail string) error {
+	coded := errs.Wrap(cause, errs.Unavailable, "%s", detail)
+	coded.RetryAfter = time.Second
+	return coded
+}
+
+// isRace reports an error that running the same batch again can cure: a lost
+// deadlock, or a key or reference that another replica has just committed and
+// that the look-up will now find.
+func isRace(err error) bool {
+	return database.IsConflict(err) || database.SQLState(err) == database.StateUniqueViolation
+}
+
+func isLockTimeout(err error) bool { return database.SQLState(err) == database.StateLockNotAvailable }
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// deliver answers the operations of a committed batch and returns those that
+// were left out because a row was locked.
+func deliver(outcomes []outcome) (missed []*pending) {
+	for _, o := range outcomes {
+		if o.missed {
+			missed = append(missed, o.operation)
+			continue
+		}
+		o.operation.finish(o.result, o.err)
+	}
+	return missed
+}

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+)
+
+// operation is one request of the queue: it names what it touches and, on
+// locked rows, computes its effect or a refusal.
+type operation interface {
+	// needs adds everything that must be locked or read before apply.
+	needs(n *needs)
+	// apply judges the operation and records its effect in the book. It may run
+	// more than once (after a rollback), and must leave the book as it was when
+	// it returns an error.
+	apply(b *book) (Result, error)
+}
+
+// Result is the outcome of an operation that was not refused.
+type Result struct {
+	// Body is the answer as the API shows it.
+	Body []byte
+	// Replayed says that the operation had been done before under the same key.
+	Replayed bool
+}
+
+// states of a pending operation: exactly one of the committer that claims it
+// and the caller that gives up wins.
+const (
+	waiting int32 = iota
+	claimed
+	abandoned
+)
+
+// pending is an operation in the queue.
+type pending struct {
+	op       operation
+	business models.BusinessID
+	accounts []models.AccountID
+	items    int
+	since    time.Time
+	state    atomic.Int32
+	// lane is where it waits; it moves to the patient lane when a row that it
+	// needs is locked by somebody else.
+	lane lane
+	done chan struct{}
+	// result and err are set before done is closed.
+	result Result
+	err    error
+}
+
+func (p *pending) finish(result Result, err error) {
+	p.result, p.err = result, err
+	close(p.done)
+}
+
+// claim takes the operation for a batch; false means that its caller is gone.
+func (p *pending) claim() bool { return p.state.CompareAndSwap(waiting, claimed) }
+
+// submit queues the operation and waits for its answer. A caller whose context
+// ends while the operation is queued takes it back; once a committer has
+// claimed it, the answer is awaited, because it will be true.
+func (l *Ledger) submit(ctx context.Context, business models.BusinessID, items int, op operation) (Result, error) {
+	var n needs
+	op.needs(&n)
+	p := &pending{op: op, business: business, items: items, since: time.Now(), done: make(chan struct{})}
+	p.accounts = make([]models.AccountID, len(n.accounts))
+	for i, key := range n.accounts {
+		p.accounts[i] = key.id
+	}
+	if err := l.queue.push(p); err != nil {
+		return Result{}, err
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		if p.state.CompareAndSwap(waiting, abandoned) {
+			l.queue.drop(p)
+			return Result{}, errs.Wrap(ctx.Err(), errs.Unavailable, "the request was cancelled before it was applied")
+		}
+		<-p.done
+	}
+	return p.result, p.err
+}
+
+// needs is what a batch locks and reads before it judges.
+type needs struct {
+	accounts   []accountKey
+	keys       []movementKey
+	references []referenceKey
+}
+
+type accountKey struct {
+	business models.BusinessID
+	id       models.AccountID
+}
+
+// movementKey is the idempotency key of a movement.
+type movementKey struct {
+	business models.BusinessID
+	scope    models.IdempotencyScope
+	key      string
+}
+
+type referenceKey struct {
+	business  models.BusinessID
+	reference string
+}
