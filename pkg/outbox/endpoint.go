@@ -1,0 +1,165 @@
+package outbox
+
+import (
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/wire"
+)
+
+// fanOutLock is the class of the advisory locks that make the fan-out of a part
+// exclusive; the second key is the part.
+const fanOutLock = 7101
+
+// LockFanOut waits for the running fan-out step of the business's part and keeps
+// the next one out until the caller's transaction ends: what the transaction
+// changes about an endpoint then holds for every delivery, made before or after.
+// It is the first lock of a transaction that changes an endpoint, before the
+// endpoint's row, its lane and its deliveries.
+func LockFanOut(tx *gorm.DB, business models.BusinessID) error {
+	if err := tx.Exec(`SELECT pg_advisory_xact_lock(?, ?)`, fanOutLock, PartOf(business)).Error; err != nil {
+		return fmt.Errorf("locking the fan-out: %w", err)
+	}
+	return nil
+}
+
+// CreateLane adds the lane of a new endpoint, in the transaction that creates it.
+func CreateLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
+	err := tx.Exec(`INSERT INTO webhook_lanes (business_id, webhook_id) VALUES (?, ?)`, business, webhook).Error
+	if err != nil {
+		return fmt.Errorf("creating a lane: %w", err)
+	}
+	return nil
+}
+
+const reconfigureLaneSQL = `UPDATE webhook_lanes SET config_version = config_version + 1
+WHERE business_id = ? AND webhook_id = ?`
+
+// Reconfigure makes the lane's holder read the endpoint again: at once when the
+// notification reaches it, within a heartbeat otherwise.
+func Reconfigure(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
+	return changeLane(tx, reconfigureLaneSQL, business, webhook)
+}
+
+// A lane that is held keeps its lease: the holder finishes what is in flight,
+// and its release honours blocked_until.
+const pauseLaneSQL = `UPDATE webhook_lanes
+SET blocked_until = 'infinity', config_version = config_version + 1,
+    due_at = CASE WHEN owner IS NOT NULL AND due_at > now() THEN due_at ELSE 'infinity' END
+WHERE business_id = ? AND webhook_id = ?`
+
+// Pause stops sending to an endpoint; deliveries keep gathering.
+func Pause(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
+	return changeLane(tx, pauseLaneSQL, business, webhook)
+}
+
+const resumeLaneSQL = `UPDATE webhook_lanes
+SET blocked_until = '-infinity', config_version = config_version + 1, touches = touches + 1,
+    breaker_failures = 0, failing_since = NULL,
+    due_at = CASE WHEN owner IS NOT NULL AND due_at > now() THEN due_at ELSE now() END
+WHERE business_id = ? AND webhook_id = ?`
+
+// Resume starts sending to a paused or disabled endpoint again, with a closed
+// breaker.
+func Resume(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
+	return changeLane(tx, resumeLaneSQL, business, webhook)
+}
+
+// SetOrdered changes the order of what is still pending. The caller holds
+// LockFanOut and has changed the endpoint itself in the same transaction.
+func SetOrdered(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, ordered bool) error {
+	err := tx.Exec(`UPDATE webhook_deliveries SET ordered = ?
+		WHERE business_id = ? AND webhook_id = ? AND status = 'pending' AND ordered <> ?`,
+		ordered, business, webhook, ordered).Error
+	if err != nil {
+		return fmt.Errorf("changing the order of deliveries: %w", err)
+	}
+	return Reconfigure(tx, business, webhook)
+}
+
+// closeLaneSQL takes the lane away from its holder: whatever it still completes
+// finds nothing pending.
+const closeLaneSQL = `UPDATE webhook_lanes
+SET owner = NULL, epoch = epoch + 1, config_version = config_version + 1, blocked_until = 'infinity', due_at = 'infinity'
+WHERE business_id = ? AND webhook_id = ?`
+
+const endPendingSQL = `UPDATE webhook_deliveries SET status = 'failed', failure_reason = ?, finished_at = now()
+WHERE business_id = ? AND webhook_id = ? AND status = 'pending'`
+
+// Close ends an endpoint's pending deliveries as failed, with the reason, and
+// its lane. The caller holds LockFanOut and has disabled or deleted the endpoint
+// in the same transaction, which must commit synchronously.
+func Close(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) error {
+	// The lane first, then the deliveries: the order of every other statement.
+	if err := changeLane(tx, closeLaneSQL, business, webhook); err != nil {
+		return err
+	}
+	if err := tx.Exec(endPendingSQL, reason, business, webhook).Error; err != nil {
+		return fmt.Errorf("ending deliveries: %w", err)
+	}
+	return nil
+}
+
+// Disable ends an endpoint for the reason given, with a webhook.disabled event
+// for the business's other endpoints. It returns NotFound for an unknown or
+// deleted endpoint and does nothing to one that is disabled already.
+func Disable(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) (models.Webhook, error) {
+	var row models.Webhook
+	err := tx.Transaction(func(tx *gorm.DB) error {
+		if err := LockFanOut(tx, business); err != nil {
+			return err
+		}
+		err := tx.Raw(`SELECT * FROM webhooks WHERE business_id = ? AND id = ? AND deleted_at IS NULL FOR UPDATE`,
+			business, webhook).Scan(&row).Error
+		if err != nil {
+			return fmt.Errorf("disabling: %w", err)
+		}
+		if row.ID.IsZero() {
+			return errs.New(errs.NotFound, "no such webhook")
+		}
+		if row.Status == models.WebhookDisabled {
+			return nil
+		}
+		return disable(tx, &row, reason)
+	})
+	return row, database.Coded(err)
+}
+
+func disable(tx *gorm.DB, row *models.Webhook, reason string) error {
+	now := database.Now()
+	row.Status, row.DisabledReason, row.UpdatedAt = models.WebhookDisabled, &reason, now
+	err := tx.Exec(`UPDATE webhooks SET status = ?, disabled_reason = ?, updated_at = ? WHERE business_id = ? AND id = ?`,
+		row.Status, reason, now, row.BusinessID, row.ID).Error
+	if err != nil {
+		return fmt.Errorf("disabling: %w", err)
+	}
+	if err := Close(tx, row.BusinessID, row.ID, "endpoint disabled: "+reason); err != nil {
+		return err
+	}
+	return appendObject(tx, row.BusinessID, models.EventWebhookDisabled, now, wire.NewWebhook(*row))
+}
+
+func appendObject(tx *gorm.DB, business models.BusinessID, kind models.EventType, at time.Time, object any) error {
+	event, err := wire.NewEvent(business, kind, at, object)
+	if err != nil {
+		return err
+	}
+	return Append(tx, event)
+}
+
+// changeLane runs an update of one lane and tells its holder when it commits.
+// Changes of endpoints are rare: the notification does not slow anything.
+func changeLane(tx *gorm.DB, update string, business models.BusinessID, webhook models.WebhookID) error {
+	if err := tx.Exec(update, business, webhook).Error; err != nil {
+		return fmt.Errorf("changing a lane: %w", err)
+	}
+	if err := tx.Exec(`SELECT pg_notify(?, ?)`, laneChannel, laneChanged).Error; err != nil {
+		return fmt.Errorf("changing a lane: %w", err)
+	}
+	return nil
+}

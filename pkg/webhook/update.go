@@ -1,0 +1,124 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
+)
+
+// Patch changes an endpoint; nil leaves a field as it is.
+type Patch struct {
+	URL        *string
+	EventTypes *[]string
+	// Description is removed by a pointer to nil, and so is RateLimit.
+	Description    **string
+	Status         *models.WebhookStatus
+	Ordered        *bool
+	MaxConcurrency *int
+	RateLimit      **int
+	Headers        *map[string]string
+	Metadata       *map[string]string
+}
+
+// disabledByOwner is the reason of an endpoint disabled by a patch.
+const disabledByOwner = "disabled by its owner"
+
+// Update applies a patch and returns the endpoint as it is then. Deliveries in
+// flight finish as they began; the next ones go by the new values within two
+// seconds. Errors as for Get and Create.
+func (s *Store) Update(db *gorm.DB, business models.BusinessID, id models.WebhookID, patch Patch) (models.Webhook, error) {
+	var row models.Webhook
+	err := db.Transaction(func(tx *gorm.DB) error {
+		if err := outbox.LockFanOut(tx, business); err != nil {
+			return err
+		}
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).
+			Where("business_id = ? AND id = ? AND deleted_at IS NULL", business, id).Take(&row).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			return errs.New(errs.NotFound, "no such webhook")
+		}
+		if err != nil {
+			return fmt.Errorf("updating a webhook: %w", err)
+		}
+		before := row
+		if err := s.apply(&row, patch); err != nil {
+			return err
+		}
+		if err := tx.Select("*").Updates(&row).Error; err != nil {
+			return fmt.Errorf("updating a webhook: %w", err)
+		}
+		return s.changeLane(tx, &before, &row, patch.Status)
+	})
+	return row, database.Coded(err)
+}
+
+// apply changes the row in memory, all but the status, and checks the whole.
+func (s *Store) apply(row *models.Webhook, patch Patch) error {
+	set(&row.URL, patch.URL)
+	set(&row.Description, patch.Description)
+	set(&row.Ordered, patch.Ordered)
+	set(&row.MaxConcurrency, patch.MaxConcurrency)
+	set(&row.RateLimit, patch.RateLimit)
+	if patch.EventTypes != nil {
+		row.EventTypes = *patch.EventTypes
+	}
+	if patch.Headers != nil {
+		row.Headers = *patch.Headers
+	}
+	if patch.Metadata != nil {
+		row.Metadata = *patch.Metadata
+	}
+	row.UpdatedAt = database.Now()
+	statuses := []models.WebhookStatus{models.WebhookActive, models.WebhookPaused, models.WebhookDisabled}
+	if patch.Status != nil && !slices.Contains(statuses, *patch.Status) {
+		return errs.Invalid("status", "must be active, paused or disabled")
+	}
+	if row.MaxConcurrency == 0 {
+		return errs.Invalid("max_concurrency", "must be from 1 to %d", MaxConcurrency)
+	}
+	fields := Fields{
+		URL: row.URL, EventTypes: row.EventTypes, Description: row.Description, Ordered: row.Ordered,
+		MaxConcurrency: row.MaxConcurrency, RateLimit: row.RateLimit, Headers: row.Headers, Metadata: row.Metadata,
+	}
+	return fields.check(s.options.AllowInsecure)
+}
+
+// changeLane brings lane and pending deliveries in line with the changed row.
+func (s *Store) changeLane(tx *gorm.DB, before, row *models.Webhook, status *models.WebhookStatus) error {
+	if row.Ordered != before.Ordered {
+		if err := outbox.SetOrdered(tx, row.BusinessID, row.ID, row.Ordered); err != nil {
+			return err
+		}
+	}
+	if status == nil || *status == before.Status {
+		return outbox.Reconfigure(tx, row.BusinessID, row.ID)
+	}
+	if *status == models.WebhookDisabled {
+		disabled, err := outbox.Disable(tx, row.BusinessID, row.ID, disabledByOwner)
+		*row = disabled
+		return err
+	}
+	row.Status, row.DisabledReason = *status, nil
+	err := tx.Model(row).Select("status", "disabled_reason").Updates(row).Error
+	if err != nil {
+		return fmt.Errorf("updating a webhook: %w", err)
+	}
+	if *status == models.WebhookPaused {
+		return outbox.Pause(tx, row.BusinessID, row.ID)
+	}
+	return outbox.Resume(tx, row.BusinessID, row.ID)
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
