@@ -134,7 +134,8 @@ func (v *Verifier) ask(ctx context.Context, sum hash, now time.Time) (*verdict, 
 			if result.Err != nil {
 				return nil, result.Err
 			}
-			if found := result.Val.(*verdict); now.Sub(found.asked) < trust {
+			found, ok := result.Val.(*verdict)
+			if ok && now.Sub(found.asked) < trust {
 				return found, nil
 			}
 		case <-ctx.Done():

@@ -2,7 +2,7 @@ package apikey
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -328,7 +328,7 @@ func TestUsesOfManyReplicas(t *testing.T) {
 	b := setup(t)
 	var principals []*Principal
 	for i := range 20 {
-		key := b.issue(t, New{Name: fmt.Sprint(i)})
+		key := b.issue(t, New{Name: strconv.Itoa(i)})
 		principals = append(principals, &Principal{BusinessID: b.business, KeyID: key.Key.ID})
 	}
 	var group sync.WaitGroup

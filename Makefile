@@ -1,0 +1,54 @@
+# Needs Go and make. What else is missing is installed or named when it is needed.
+
+GO             ?= go
+GOLANGCI_LINT  := .bin/golangci-lint-v2.15.0
+PACKAGES       ?= ./...
+TESTFLAGS      ?=
+ARGS           ?=
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell git log -1 --format=%cI 2>/dev/null)
+
+BUILD   := github.com/txn-service/txn/pkg/build
+LDFLAGS := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT) -X $(BUILD).date=$(DATE)
+
+# The race detector needs cgo and a C compiler.
+RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint bench clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build static binaries into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: build ## Build, then run everything on this machine until Ctrl-C (ARGS=--help shows the flags)
+	@bin/txnctl dev $(ARGS)
+
+test: ## Run all tests against a private PostgreSQL and Redis (PACKAGES=./pkg/ledger TESTFLAGS=-v)
+ifeq ($(RACE),)
+	@echo "no C compiler found: testing WITHOUT the race detector (install gcc or clang to have it)" >&2
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test -shuffle=on -timeout=15m $(TESTFLAGS) $(PACKAGES)
+else
+	CGO_ENABLED=1 $(GO) run ./pkg/devstack/testrun -- $(GO) test -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PACKAGES)
+endif
+
+lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
+	@unformatted=$$(gofmt -l bench cmd migrations pkg 2>/dev/null); \
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	$(GOLANGCI_LINT) run $(PACKAGES)
+
+bench: ## Measure throughput beside the yardsticks
+	$(GO) run ./bench $(ARGS)
+
+clean: ## Remove what the other targets made
+	rm -rf bin .bin coverage.out
+
+# One file per version: a new version is a new target.
+$(GOLANGCI_LINT):
+	@mkdir -p .bin
+	GOBIN='$(CURDIR)/.bin' GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(patsubst .bin/golangci-lint-%,%,$@)
+	@mv .bin/golangci-lint $@
