@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+)
+
+// Bounds of request bodies, in bytes.
+const (
+	maxBody      = 1 << 20
+	maxBatchBody = 8 << 20
+)
+
+// maxPooledBuffer keeps one large body from holding its memory for ever.
+const maxPooledBuffer = 64 << 10
+
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// strict is how every body is read: what cannot be read exactly is refused.
+// Duplicate names, invalid UTF-8 and names in another case are refused by the
+// library's defaults.
+var strict = json.JoinOptions(json.RejectUnknownMembers(true))
+
+// decode reads the request's JSON body into a struct. Errors: invalid_request
+// naming the field for what cannot be read, validation_failed for an id that is
+// none, body_too_large, unsupported_media_type.
+func decode(c *gin.Context, into any) error { return decodeWithin(c, maxBody, into) }
+
+// decodeOptional is decode for routes whose body may be left out, with or
+// without a content type.
+func decodeOptional(c *gin.Context, into any) error {
+	if c.Request.ContentLength == 0 {
+		return nil
+	}
+	return read(c, maxBody, true, into)
+}
+
+// decodeWithin is decode with another bound, in bytes.
+func decodeWithin(c *gin.Context, most int64, into any) error { return read(c, most, false, into) }
+
+func read(c *gin.Context, most int64, optional bool, into any) error {
+	mediaType := checkMediaType(c.Request)
+	// Without a type it depends on whether there is a body at all.
+	if mediaType != nil && (c.Request.ContentLength >= 0 || len(c.Request.Header["Content-Type"]) > 0) {
+		return mediaType
+	}
+	if c.Request.ContentLength > most {
+		c.Header("Connection", "close") // rather than read what nobody wants
+		return tooLarge(most)
+	}
+	buffer := bodies.Get().(*bytes.Buffer)
+	defer release(buffer)
+	if _, err := buffer.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, most)); err != nil {
+		return unreadable(err, most)
+	}
+	switch {
+	case buffer.Len() == 0 && optional:
+		return nil
+	case buffer.Len() == 0:
+		return errs.New(errs.InvalidRequest, "the body is empty")
+	case mediaType != nil:
+		return mediaType
+	}
+	if err := json.Unmarshal(buffer.Bytes(), into, strict); err != nil {
+		return decodeError(err, buffer.Bytes())
+	}
+	return nil
+}
+
+func release(buffer *bytes.Buffer) {
+	if buffer.Cap() <= maxPooledBuffer {
+		buffer.Reset()
+		bodies.Put(buffer)
+	}
+}
+
+// checkMediaType wants application/json, with any parameters, and no content
+// coding. An absent body needs no type.
+func checkMediaType(r *http.Request) error {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return errs.New(errs.UnsupportedMediaType, "send the body without Content-Encoding")
+	}
+	types := r.Header["Content-Type"]
+	switch {
+	case len(types) == 1 && types[0] == "application/json":
+		return nil
+	case len(types) == 0 && r.ContentLength == 0:
+		return nil
+	case len(types) == 1:
+		if media, _, err := mime.ParseMediaType(types[0]); err == nil && media == "application/json" {
+			return nil
+		}
+	}
+	return errs.New(errs.UnsupportedMediaType, "send the body with Content-Type: application/json")
+}
+
+func unreadable(err error, most int64) error {
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return tooLarge(most)
+	}
+	return errs.Wrap(err, errs.InvalidRequest, "the body ended early")
+}
+
+func tooLarge(most int64) error {
+	return errs.New(errs.BodyTooLarge, "the body may have at most %d bytes", most)
+}
+
+// decodeError says which field cannot be read and why, in terms of JSON.
+func decodeError(err error, body []byte) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return syntaxError(err)
+	}
+	field := fieldName(semantic.JSONPointer)
+	if errors.Is(err, models.ErrBadID) {
+		// The id can be read, it is only none; but what follows must be readable too.
+		if err := readable(body); err != nil {
+			return syntaxError(err)
+		}
+		return errs.Invalid(field, "is not an id of the right kind")
+	}
+	return invalidRequest(err, field, reason(semantic))
+}
+
+func readable(body []byte) error {
+	decoder := jsontext.NewDecoder(bytes.NewReader(body))
+	if _, err := decoder.ReadValue(); err != nil {
+		return err
+	}
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		return errTrailing
+	}
+	return nil
+}

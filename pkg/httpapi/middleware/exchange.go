@@ -1,0 +1,83 @@
+// Package middleware holds what every request passes on its way to a handler:
+// one file per concern, in the order in which they are mounted: request id and
+// access log, recovery, rate limits, authentication.
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/txn-service/txn/pkg/apikey"
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/httpapi/problem"
+)
+
+// exchangeKey is where Observe keeps the exchange in Gin's context.
+type exchangeKey struct{}
+
+// statusClosed is logged for a caller who hung up before the answer: nobody
+// reads the status, and it is no failure of the service (nginx's convention).
+const statusClosed = 499
+
+// Exchange is one request and its answer: what the handlers need to know beyond
+// the request itself, and what the canonical log line tells. It is used by the
+// request's goroutine alone.
+type Exchange struct {
+	// RequestID is the answer's X-Request-Id.
+	RequestID string
+	// Client is the caller's address, the zero Addr when it is not known.
+	Client netip.Addr
+	// Principal is who calls; nil before authentication.
+	Principal *apikey.Principal
+	// Replayed says that the answer is that of an earlier request.
+	Replayed bool
+	// Err is what the request failed with.
+	Err error
+
+	started time.Time
+}
+
+// ExchangeOf returns the request's exchange. Observe must be mounted.
+func ExchangeOf(c *gin.Context) *Exchange {
+	value, _ := c.Get(exchangeKey{})
+	return value.(*Exchange)
+}
+
+// PrincipalOf returns who calls. Authenticate must be mounted on the route.
+func PrincipalOf(c *gin.Context) *apikey.Principal { return ExchangeOf(c).Principal }
+
+// Fail ends the request with err's problem document and notes err for the log.
+// Once the answer has begun nothing can be said any more: then the connection
+// is cut, so that the caller does not take a torn answer for a whole one.
+func Fail(c *gin.Context, err error) {
+	exchange := ExchangeOf(c)
+	exchange.Err = err
+	c.Abort()
+	if c.Writer.Written() {
+		panic(http.ErrAbortHandler)
+	}
+	// An answer that failed half-way through its headers must not leave them.
+	for _, name := range []string{"Content-Encoding", "Content-Disposition", "Idempotent-Replayed", "Location"} {
+		c.Writer.Header().Del(name)
+	}
+	doc := problem.New(err, exchange.RequestID)
+	if hungUp(c, doc.Status) {
+		doc.Status = statusClosed
+	}
+	if writeErr := doc.Write(c.Writer); writeErr != nil {
+		exchange.Err = errors.Join(err, writeErr)
+	}
+}
+
+// hungUp reports that the request failed because its caller went away.
+func hungUp(c *gin.Context, status int) bool {
+	return status >= http.StatusInternalServerError && errors.Is(c.Request.Context().Err(), context.Canceled)
+}
+
+// codeOf is the error code for logs, "" for success.
+func (e *Exchange) codeOf() errs.Code { return errs.CodeOf(e.Err) }
