@@ -94,6 +94,33 @@ CREATE TABLE entries (
 );
 COMMENT ON TABLE entries IS 'The double-entry truth: signed amounts with a gapless sequence per account. Append-only.';
 
+-- Time never runs backwards against an account's sequence, so the entry that was
+-- the last at a moment is found by bisection: some twenty look-ups of the primary
+-- key for a million entries, instead of an index on created_at that every
+-- movement would have to maintain.
+-- +goose StatementBegin
+CREATE FUNCTION entry_sequence_at(business uuid, account uuid, moment timestamptz) RETURNS bigint
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    low    bigint := 0; -- entries up to here are at or before the moment
+    high   bigint;      -- entries above are after it
+    middle bigint;
+    stamp  timestamptz;
+BEGIN
+    SELECT coalesce(max(e.sequence), 0) INTO high FROM entries e
+    WHERE e.business_id = business AND e.account_id = account;
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT e.created_at INTO stamp FROM entries e
+        WHERE e.business_id = business AND e.account_id = account AND e.sequence = middle;
+        IF stamp <= moment THEN low := middle; ELSE high := middle - 1; END IF;
+    END LOOP;
+    RETURN low;
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION entry_sequence_at IS 'Sequence of the account''s last entry at or before the moment; 0 when there is none.';
+
 CREATE TRIGGER transactions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transactions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER transaction_metadata_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transaction_metadata
@@ -141,6 +168,7 @@ COMMENT ON TABLE holds IS 'Money set aside on an account; pending until captured
 -- +goose Down
 DROP TABLE holds;
 DROP TABLE reversals;
+DROP FUNCTION entry_sequence_at;
 DROP TABLE entries;
 DROP TABLE transaction_metadata;
 DROP TABLE transactions;

@@ -12,9 +12,13 @@ import (
 // was taken by another replica in the same moment, is run again as it is.
 const conflictRetries = 4
 
-// recovery is how long a committer tries to learn the outcome of a COMMIT that
-// was cut off before it answers that the outcome is unknown.
-const recovery = 5 * time.Second
+// How long a committer keeps trying over a broken connection: briefly when
+// nothing was written, because the caller is told that and may retry himself;
+// longer to learn the outcome of a COMMIT that was cut off.
+const (
+	reconnecting = time.Second
+	recovering   = 5 * time.Second
+)
 
 // committer takes batches from one lane of the queue and commits them.
 type committer struct {
@@ -71,7 +75,8 @@ func (c *committer) commitPatiently(ctx context.Context, batch []*pending) {
 // attempt runs the batch until every operation is answered, and returns those
 // that met a locked row.
 func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode) []*pending {
-	deadline := time.Now().Add(recovery)
+	started := time.Now()
+	patience := reconnecting
 	uncertain := false
 	for try := 0; ; try++ {
 		outcomes, err := c.ledger.runBatch(ctx, batch, mode)
@@ -82,10 +87,10 @@ func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode
 		case err.commitSent && database.IsLost(err):
 			// Whether it committed is unknown. Waiting for the locks waits out a
 			// backend that is still at it; then the keys tell.
-			uncertain, mode = true, waitForLocks
+			uncertain, mode, patience = true, waitForLocks, recovering
 			fallthrough
 		case database.IsLost(err):
-			if ctx.Err() != nil || time.Now().After(deadline) {
+			if ctx.Err() != nil || time.Since(started) > patience {
 				c.fail(batch, err, uncertain)
 				return nil
 			}

@@ -122,7 +122,7 @@ func (k *kit) requireSound(t *testing.T) {
 			(SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.business_id = t.business_id AND e.transaction_id = t.id)
 			<> CASE type WHEN 'credit' THEN amount WHEN 'debit' THEN -amount ELSE 0 END`,
 		"one event per transaction": `SELECT abs((SELECT count(*) FROM transactions) - (SELECT count(*) FROM webhook_events WHERE type = 'transaction.created'))`,
-		"no overdraft": `SELECT count(*) FROM business_accounts WHERE balance - held < -overdraft_limit`,
+		"no overdraft":              `SELECT count(*) FROM business_accounts WHERE balance - held < -overdraft_limit`,
 	} {
 		var broken int
 		require.NoError(t, k.db.Pool.QueryRow(context.Background(), sql).Scan(&broken), name)
