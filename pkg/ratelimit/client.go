@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -32,3 +33,12 @@ func NewClient(url string) (*redis.Client, error) {
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(options), nil
 }
+
+// go-redis prints connection trouble to standard error, for every attempt. All
+// of it comes back as errors too, which Store logs once per outage.
+func init() { redis.SetLogger(silent{}) }
+
+type silent struct{}
+
+// Printf drops the message.
+func (silent) Printf(context.Context, string, ...any) {}

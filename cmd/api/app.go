@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"github.com/txn-service/txn/pkg/apikey"
+	"github.com/txn-service/txn/pkg/build"
+	"github.com/txn-service/txn/pkg/config"
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/httpapi"
+	"github.com/txn-service/txn/pkg/httpapi/middleware"
+	"github.com/txn-service/txn/pkg/ledger"
+	"github.com/txn-service/txn/pkg/logging"
+	"github.com/txn-service/txn/pkg/ratelimit"
+	"github.com/txn-service/txn/pkg/telemetry"
+	"github.com/txn-service/txn/pkg/webhook"
+)
+
+// run serves the API until ctx ends, finishes what is in flight and returns.
+// ready is called once, when both listeners are open; PostgreSQL and Redis may
+// still be away then, and /readyz tells.
+func run(ctx context.Context, settings config.Config, out io.Writer, ready func(addresses)) error {
+	// Configuration and logging.
+
+	if err := settings.Validate(); err != nil {
+		return err
+	}
+	log, err := logging.New(out, settings.Log.Level, settings.Log.Format)
+	if err != nil {
+		return err
+	}
+	proxies, err := middleware.ParseProxies(settings.API.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	log.WithField("version", build.Current().Version).Info("starting")
+	log.Debugf("configuration:\n%s", settings)
+
+	// Telemetry.
+
+	registry := telemetry.NewRegistry()
+
+	// Database. Nothing connects yet.
+
+	db, err := database.Open(ctx, database.Options{
+		URL: settings.Database.URL, MaxOpenConns: settings.Database.MaxOpenConns, ApplicationName: "txn-api",
+	})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	registry.MustRegister(telemetry.NewPool(db.Pool.Stat))
+
+	// Rate limits. Nothing connects here either.
+
+	client, err := openRedis(settings.Redis.URL)
+	if err != nil {
+		return err
+	}
+	if client != nil {
+		defer client.Close()
+	}
+	counters := ratelimit.NewStore(client, registry, log)
+	perClient, err := ratelimit.New("ip", settings.RateLimit.PerIP, counters)
+	if err != nil {
+		return fmt.Errorf("rate_limit.per_ip: %w", err)
+	}
+	perKey, err := ratelimit.New("key", settings.RateLimit.PerKey, counters)
+	if err != nil {
+		return fmt.Errorf("rate_limit.per_key: %w", err)
+	}
+
+	// Packages.
+
+	webhooks, err := openWebhooks(settings)
+	if err != nil {
+		return err
+	}
+	verifier := apikey.NewVerifier(db)
+	listeners, err := listen(settings.API)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	book := ledger.New(db, ledger.Options{
+		Committers: settings.Ledger.Committers, MaxBatch: settings.Ledger.MaxBatch, Queue: settings.Ledger.Queue,
+		Observer: telemetry.NewLedger(registry),
+	}, log)
+
+	// Servers.
+
+	api, err := httpapi.New(httpapi.Deps{
+		DB: db, Ledger: book, Webhooks: webhooks, Verifier: verifier,
+		PerClient: perClient, PerKey: perKey, Counters: counters, Proxies: proxies,
+		Log: log, Metrics: telemetry.NewHTTP(registry),
+	})
+	if err != nil {
+		return err
+	}
+	var servers group
+	servers.serve(httpapi.NewServer(api, log), listeners.api)
+	if listeners.admin != nil {
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", telemetry.Handler(registry))
+		servers.serve(httpapi.NewServer(mux, log), listeners.admin)
+	}
+	background, stopBackground := context.WithCancel(context.Background())
+	defer stopBackground()
+	var reporting sync.WaitGroup
+	reporting.Go(func() { verifier.Run(background) })
+	where := listeners.addresses()
+	log.WithFields(logrus.Fields{"api": where.api, "admin": where.admin}).Info("listening")
+	ready(where)
+
+	failure := servers.wait(ctx)
+
+	// Shutdown: no new traffic, finish requests, then what they queued, then what
+	// only reports.
+
+	log.WithField("grace", settings.API.ShutdownGrace.String()).Info("stopping")
+	grace, cancel := context.WithTimeout(context.Background(), settings.API.ShutdownGrace)
+	defer cancel()
+	api.Drain()
+	servers.stop(grace, settings.API.ShutdownGrace*3/4, log)
+	if err := book.Close(grace); err != nil {
+		failure = errors.Join(failure, fmt.Errorf("the ledger did not finish in time: %w", err))
+	}
+	stopBackground()
+	reporting.Wait()
+	log.Info("stopped")
+	return failure
+}
+
+// openRedis prepares the client, nil when there is no Redis.
+func openRedis(url string) (*redis.Client, error) {
+	if url == "" {
+		return nil, nil
+	}
+	return ratelimit.NewClient(url)
+}
+
+func openWebhooks(settings config.Config) (*webhook.Store, error) {
+	keys, err := settings.Security.Keys()
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) == 0 {
+		return nil, config.ErrNoEncryptionKeys
+	}
+	keyring, err := webhook.NewKeyring(keys)
+	if err != nil {
+		return nil, err
+	}
+	return webhook.NewStore(webhook.Options{
+		Keyring: keyring, AllowInsecure: settings.Webhooks.AllowInsecure, MaxPerBusiness: settings.Webhooks.MaxPerBusiness,
+	}), nil
+}
