@@ -1,6 +1,10 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/txn-service/txn/pkg/apikey"
+)
 
 // Short names for the list.
 const (
@@ -23,5 +27,16 @@ func (a *API) routes() []route {
 		{head, "/readyz", public, a.showReadiness, 0},
 
 		{get, "/v1/business", anyScope, a.showBusiness, 0},
+
+		{post, "/v1/accounts", apikey.AccountsWrite, a.createAccount, 0},
+		{get, "/v1/accounts", apikey.AccountsRead, a.listAccounts, hasQuery},
+		{get, "/v1/accounts/:id", apikey.AccountsRead, a.showAccount, 0},
+		{patch, "/v1/accounts/:id", apikey.AccountsWrite, a.updateAccount, 0},
+		{get, "/v1/accounts/:id/balance", apikey.AccountsRead, a.showBalance, hasQuery},
+		{get, "/v1/accounts/:id/entries", apikey.AccountsRead, a.listEntries, hasQuery | streams},
+
+		{post, "/v1/transactions", apikey.TransactionsWrite, a.createTransaction, hasQuery},
+		{get, "/v1/transactions", apikey.TransactionsRead, a.listTransactions, hasQuery},
+		{get, "/v1/transactions/:id", apikey.TransactionsRead, a.showTransaction, 0},
 	}
 }

@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/ledger"
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/wire"
+)
+
+// newTransaction is the body of POST /v1/transactions.
+type newTransaction struct {
+	Keyed
+	Type                 models.TransactionType `json:"type"`
+	Amount               amount                 `json:"amount"`
+	Currency             *string                `json:"currency"`
+	SourceAccountID      *models.AccountID      `json:"source_account_id"`
+	DestinationAccountID *models.AccountID      `json:"destination_account_id"`
+	Description          *string                `json:"description"`
+	Reference            *string                `json:"reference"`
+	Metadata             models.Metadata        `json:"metadata"`
+	EffectiveAt          *string                `json:"effective_at"`
+	Conditions           conditions             `json:"conditions"`
+}
+
+// conditions are optimistic guards, judged under the source account's lock.
+type conditions struct {
+	SourceVersion         *amount `json:"source_version"`
+	SourceMinBalanceAfter *amount `json:"source_min_balance_after"`
+}
+
+func (b *newTransaction) toLedger() (ledger.Post, error) {
+	post := ledger.Post{
+		Type: b.Type, Amount: int64(b.Amount), Currency: orZero(b.Currency),
+		Source: orZero(b.SourceAccountID), Destination: orZero(b.DestinationAccountID),
+		Description: b.Description, Reference: b.Reference, Metadata: b.Metadata,
+		Conditions: ledger.Conditions{
+			SourceVersion:         (*int64)(b.Conditions.SourceVersion),
+			SourceMinBalanceAfter: (*int64)(b.Conditions.SourceMinBalanceAfter),
+		},
+	}
+	if b.Currency != nil && *b.Currency == "" {
+		return post, errs.Invalid("currency", "must be an ISO 4217 code")
+	}
+	if b.EffectiveAt != nil {
+		at, err := wire.ParseTime(*b.EffectiveAt)
+		if err != nil || at.Year() < 1 || at.Year() > 9999 {
+			return post, errs.Invalid("effective_at", "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z")
+		}
+		post.EffectiveAt = &at
+	}
+	return post, nil
+}
+
+// createTransaction answers POST /v1/transactions: 201 once the movement is
+// committed, 200 for a dry run.
+func (a *API) createTransaction(c *gin.Context) error {
+	q := newQuery(c.Request)
+	dryRun := q.boolean("dry_run")
+	if err := q.Err(); err != nil {
+		return err
+	}
+	var body newTransaction
+	if err := decode(c, &body); err != nil {
+		return err
+	}
+	key, err := takeKey(c, body.key())
+	if err != nil {
+		return err
+	}
+	post, err := body.toLedger()
+	if err != nil {
+		return err
+	}
+	post.IdempotencyKey, post.DryRun = key, dryRun
+	result, err := a.Ledger.Post(c.Request.Context(), businessOf(c), post)
+	if err != nil {
+		return err
+	}
+	if result.Replayed {
+		markReplayed(c)
+	}
+	if dryRun {
+		return respondEncoded(c, http.StatusOK, result.Body)
+	}
+	return respondEncoded(c, http.StatusCreated, result.Body)
+}
+
+// showTransaction answers GET /v1/transactions/{id}.
+func (a *API) showTransaction(c *gin.Context) error {
+	id, err := pathID[models.TransactionPrefix](c, "id")
+	if err != nil {
+		return err
+	}
+	transaction, err := a.Ledger.Transaction(c.Request.Context(), businessOf(c), id)
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusOK, transaction)
+}
+
+// listTransactions answers GET /v1/transactions.
+func (a *API) listTransactions(c *gin.Context) error {
+	q := newQuery(c.Request)
+	account := orZero(queryID[models.AccountPrefix](q, "account_id"))
+	// The order of an account's list is that of its entries.
+	list := "transactions"
+	if !account.IsZero() {
+		list += "/" + account.String()
+	}
+	p, after := pageByID[models.TransactionPrefix](q, list)
+	filter := ledger.TransactionFilter{
+		Account: account,
+		Type: models.TransactionType(orZero(q.oneOf("type",
+			string(models.Credit), string(models.Debit), string(models.Transfer)))),
+		Reference:      orZero(q.text("reference")),
+		IdempotencyKey: orZero(q.text("idempotency_key")),
+		CreatedAfter:   orZero(q.time("created_after")),
+		CreatedBefore:  orZero(q.time("created_before")),
+		Metadata:       q.metadata(),
+	}
+	if err := q.Err(); err != nil {
+		return err
+	}
+	transactions, err := a.Ledger.Transactions(c.Request.Context(), businessOf(c), filter, orZero(after), p.Limit+1)
+	if err != nil {
+		return err
+	}
+	return respond(c, http.StatusOK, newList(p, transactions,
+		func(t wire.Transaction) wire.Transaction { return t },
+		func(t wire.Transaction) []byte { return positionID(t.ID) }))
+}
