@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/txn-service/txn/pkg/database"
+)
+
+var migrationView = view[database.Migration]{
+	shape: func(m database.Migration) any { return m },
+	columns: []column[database.Migration]{
+		{title: "VERSION", cell: func(m database.Migration) string { return strconv.FormatInt(m.Version, 10) }},
+		{title: "NAME", cell: func(m database.Migration) string { return m.Name }},
+		{title: "APPLIED", cell: func(m database.Migration) string { return strconv.FormatBool(m.Applied) }},
+	},
+}
+
+func newMigrate(s *session) *cobra.Command {
+	return newGroup("migrate", "Apply, take back and list schema migrations", `Apply, take back and list schema migrations.
+
+The migrations are part of this binary. They run under an advisory lock, so that
+any number of txnctl may start at once, and each is safe beside services of the
+previous release.`,
+		newMigrateUp(s), newMigrateDown(s), newMigrateStatus(s))
+}
+
+func newMigrateUp(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "up", Short: "Apply every migration that is missing",
+		Long:    "Apply every migration that is missing, oldest first, and print those that were applied.",
+		Example: "  TXN_DATABASE_URL=postgres://txn@localhost/txn txnctl migrate up",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.migrate(cmd.Context(), "The schema is up to date.", (*database.Migrator).Up)
+		},
+	}
+}
+
+func newMigrateDown(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "Take the newest migration back",
+		Long:    "Take the newest applied migration back. This drops what it made, with all data in it.",
+		Example: "  txnctl migrate down --yes",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.confirm("Taking a migration back drops its tables with all their data. Go ahead?"); err != nil {
+				return err
+			}
+			return s.migrate(cmd.Context(), "No migration is applied.", (*database.Migrator).Down)
+		},
+	}
+}
+
+func newMigrateStatus(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "List the migrations and whether they are applied",
+		Long:    "List the migrations of this release, oldest first, and whether they are applied.",
+		Example: "  txnctl migrate status -o json",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.migrate(cmd.Context(), "", (*database.Migrator).Status)
+		},
+	}
+}
+
+// migrate runs one step of the migrator and prints the migrations it touched.
+func (s *session) migrate(
+	ctx context.Context, nothing string, step func(*database.Migrator, context.Context) ([]database.Migration, error),
+) (err error) {
+	settings, err := s.config()
+	if err != nil {
+		return err
+	}
+	migrator, err := database.NewMigrator(settings.Database.URL)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	defer func() { err = errors.Join(err, migrator.Close()) }()
+	migrations, err := step(migrator, ctx)
+	if err != nil {
+		return err
+	}
+	if len(migrations) == 0 && nothing != "" {
+		s.note("%s", nothing)
+	}
+	return printPage(s, migrationView, page[database.Migration]{items: migrations})
+}
