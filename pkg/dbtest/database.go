@@ -75,7 +75,7 @@ func open(t testing.TB, server string, drop bool) *Database {
 	config.MaxConns = maxConns
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
 	require.NoError(t, err)
-	t.Cleanup(func() { closePool(t, pool) })
+	t.Cleanup(func() { closePool(t, pool, closeTimeout) })
 	return &Database{Name: name, URL: address, Pool: pool}
 }
 
@@ -117,7 +117,7 @@ func onServer(ctx context.Context, server string, do func(*pgx.Conn) error) (err
 }
 
 // closePool fails the test if it did not give back a connection, instead of waiting for that for ever.
-func closePool(t testing.TB, pool *pgxpool.Pool) {
+func closePool(t testing.TB, pool *pgxpool.Pool, patience time.Duration) {
 	closed := make(chan struct{})
 	go func() {
 		pool.Close()
@@ -125,7 +125,7 @@ func closePool(t testing.TB, pool *pgxpool.Pool) {
 	}()
 	select {
 	case <-closed:
-	case <-time.After(closeTimeout):
+	case <-time.After(patience):
 		t.Errorf("the test still holds %d connections of its database pool", pool.Stat().AcquiredConns())
 	}
 }

@@ -39,7 +39,9 @@ func madeAt(name string) (made time.Time, ok bool) {
 // dropAbandoned drops the databases of killed test runs. Those that somebody is connected to stay, and so do those that
 // another test binary drops at the same moment.
 func dropAbandoned(ctx context.Context, conn *pgx.Conn, now time.Time) error {
-	rows, err := conn.Query(ctx, "SELECT datname FROM pg_database WHERE starts_with(datname, $1)", clonePrefix)
+	rows, err := conn.Query(ctx, `
+		SELECT datname FROM pg_database d
+		WHERE starts_with(datname, $1) AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)`, clonePrefix)
 	if err != nil {
 		return fmt.Errorf("list test databases: %w", err)
 	}

@@ -21,6 +21,8 @@ import (
 // server meet in the one that its URL names.
 const templateLock = 0x74786e5f74706c // "txn_tpl"
 
+const templateTimeout = 2 * time.Minute
+
 // template is a migrated database of one server that nobody connects to.
 type template struct {
 	once sync.Once
@@ -37,6 +39,9 @@ func templateOn(ctx context.Context, server string) (*template, error) {
 	entry, _ := templates.LoadOrStore(server, &template{})
 	found := entry.(*template)
 	found.once.Do(func() {
+		// The test that comes first must not fail all others when it ends early.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), templateTimeout)
+		defer cancel()
 		if found.name, found.err = templateName(migrations.FS); found.err != nil {
 			return
 		}
@@ -60,8 +65,8 @@ func templateOn(ctx context.Context, server string) (*template, error) {
 // server that does not sync. Before version 15 there is no choice.
 func cloneClause(ctx context.Context, conn *pgx.Conn, name string) (string, error) {
 	var copies bool
-	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int >= 150000 AND NOT current_setting('fsync')::bool").
-		Scan(&copies)
+	err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int >= 150000
+		AND NOT current_setting('fsync')::bool`).Scan(&copies)
 	if err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}
@@ -103,7 +108,10 @@ func makeTemplate(ctx context.Context, conn *pgx.Conn, server, name string) erro
 		return err
 	}
 	quoted := pgx.Identifier{name}.Sanitize()
-	for _, statement := range []string{"DROP DATABASE IF EXISTS " + quoted + " WITH (FORCE)", "CREATE DATABASE " + quoted} {
+	for _, statement := range []string{
+		"DROP DATABASE IF EXISTS " + quoted + " WITH (FORCE)",
+		"CREATE DATABASE " + quoted,
+	} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("template: %w", err)
 		}

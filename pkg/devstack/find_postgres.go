@@ -1,13 +1,11 @@
 package devstack
 
 import (
-	"cmp"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,45 +45,34 @@ func FindPostgres() (binDir string, err error) {
 
 // findPostgres finds the binaries of one major version, or of any supported one if major is 0.
 func findPostgres(major int) (postgresInstall, error) {
-	seen := map[string]bool{}
-	for _, dir := range postgresCandidates() {
-		if seen[dir] {
-			continue
-		}
-		seen[dir] = true
-		found := postgresMajor(dir)
-		if found >= oldestPostgres && (major == 0 || found == major) {
-			return postgresInstall{binDir: dir, major: found}, nil
-		}
+	fits := func(found postgresInstall) bool {
+		return found.major >= oldestPostgres && (major == 0 || found.major == major)
 	}
-	return postgresInstall{}, ErrPostgresNotFound
-}
-
-func postgresCandidates() []string {
-	dirs := filepath.SplitList(os.Getenv("PATH"))
+	chosen := filepath.SplitList(os.Getenv("PATH"))
 	if out, err := probe("pg_config", "--bindir"); err == nil {
-		dirs = append(dirs, strings.TrimSpace(out))
+		chosen = append(chosen, strings.TrimSpace(out))
 	}
-	var packaged []string
+	for _, dir := range chosen {
+		if found := (postgresInstall{dir, postgresMajor(dir)}); fits(found) {
+			return found, nil
+		}
+	}
+	var newest postgresInstall
 	for _, pattern := range postgresFolders {
-		matches, _ := filepath.Glob(pattern) // fails only on a malformed pattern
-		packaged = append(packaged, matches...)
+		dirs, _ := filepath.Glob(pattern) // fails only on a malformed pattern
+		for _, dir := range dirs {
+			if found := (postgresInstall{dir, postgresMajor(dir)}); fits(found) && found.major > newest.major {
+				newest = found
+			}
+		}
 	}
-	slices.SortStableFunc(packaged, func(a, b string) int {
-		return cmp.Compare(versionInPath(b), versionInPath(a))
-	})
-	return append(dirs, packaged...)
+	if newest.major == 0 {
+		return newest, ErrPostgresNotFound
+	}
+	return newest, nil
 }
 
-var (
-	pathVersion    = regexp.MustCompile(`\d+`)
-	postgresReport = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
-)
-
-func versionInPath(dir string) int {
-	version, _ := strconv.Atoi(pathVersion.FindString(dir))
-	return version
-}
+var postgresReport = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
 // postgresMajor returns the major version of the server in dir, 0 if there is no complete one.
 func postgresMajor(dir string) int {
