@@ -1,0 +1,103 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn-service/txn/pkg/database"
+)
+
+// Waiting says where there is work to pick up.
+type Waiting struct {
+	// Parts have events to fan out.
+	Parts []int16
+	// LaneIn is how long it is until the next lane can be claimed, zero or less
+	// when one can be now; negative infinity does not occur.
+	LaneIn time.Duration
+	// Lane is false when no lane waits at all.
+	Lane bool
+}
+
+const probeSQL = `SELECT
+    ARRAY(SELECT p FROM generate_series(0, $1::int - 1) p WHERE EXISTS (SELECT FROM webhook_outbox o WHERE o.part = p))::smallint[],
+    (SELECT CASE WHEN due_at < 'infinity' THEN extract(epoch FROM due_at - now())::float8 END
+     FROM webhook_lanes ORDER BY due_at LIMIT 1)`
+
+// Probe is the one statement of an idle dispatcher.
+func (d *Dispatcher) Probe(ctx context.Context) (Waiting, error) {
+	var waiting Waiting
+	var seconds *float64
+	read := func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(&waiting.Parts, &seconds); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}
+	err := pipeline(ctx, d.pool, step{probeSQL, []any{Parts}, read})
+	if seconds != nil {
+		// A lane that was blocked for years would overflow the duration.
+		waiting.Lane, waiting.LaneIn = true, time.Duration(min(*seconds, 86400)*float64(time.Second))
+	}
+	return waiting, err
+}
+
+// Backlog is the outbox as a gauge shows it.
+type Backlog struct {
+	// Events wait to be fanned out, counted up to 100,000.
+	Events int64
+	// OldestAge is that of the first of them.
+	OldestAge time.Duration
+	// LanesDue wait for a dispatcher, counted up to 100,000; LanesLeased are held.
+	LanesDue, LanesLeased int64
+	// OldestDue is how long the longest waiting lane has been due.
+	OldestDue time.Duration
+}
+
+const backlogSQL = `SELECT
+    (SELECT count(*) FROM (SELECT FROM webhook_outbox LIMIT 100000) o),
+    coalesce((SELECT extract(epoch FROM now() - min(e.created_at)) FROM generate_series(0, $1::int - 1) p
+        CROSS JOIN LATERAL (SELECT o.business_id, o.event_id FROM webhook_outbox o WHERE o.part = p ORDER BY o.seq LIMIT 1) o
+        JOIN webhook_events e ON e.business_id = o.business_id AND e.id = o.event_id), 0)::float8,
+    (SELECT count(*) FROM (SELECT FROM webhook_lanes WHERE due_at <= now() LIMIT 100000) l),
+    (SELECT count(*) FROM webhook_lanes WHERE due_at BETWEEN now() AND now() + $2::interval AND owner IS NOT NULL),
+    coalesce((SELECT extract(epoch FROM now() - due_at) FROM webhook_lanes WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0)::float8`
+
+// ReadBacklog counts what waits, in bounded time.
+func ReadBacklog(ctx context.Context, db *database.DB) (Backlog, error) {
+	var b Backlog
+	var oldest, due float64
+	read := func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(&b.Events, &oldest, &b.LanesDue, &b.LanesLeased, &due); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	}
+	err := pipeline(ctx, db.Pool, step{backlogSQL, []any{Parts, Lease}, read})
+	b.OldestAge = max(0, time.Duration(oldest*float64(time.Second)))
+	b.OldestDue = max(0, time.Duration(due*float64(time.Second)))
+	return b, err
+}
+
+const expireSQL = `WITH x AS MATERIALIZED (
+    SELECT id FROM webhook_deliveries
+    WHERE business_id = $1 AND webhook_id = $2 AND status = 'pending' AND next_attempt_at < now() - $3::interval
+    ORDER BY next_attempt_at, id LIMIT 10000 FOR UPDATE SKIP LOCKED
+)
+UPDATE webhook_deliveries d SET status = 'failed', finished_at = now(),
+    failure_reason = 'the endpoint failed for as long as the whole retry schedule'
+FROM x WHERE d.business_id = $1 AND d.id = x.id`
+
+// Expire ends deliveries of one endpoint that have been due for longer than age,
+// up to 10,000 in one step, and returns how many: a dead endpoint's backlog,
+// which its breaker keeps from being attempted, ends too. It commits
+// synchronously, for nothing will bring the deliveries back.
+func (d *Dispatcher) Expire(ctx context.Context, key LaneKey, age time.Duration) (int64, error) {
+	tag, err := d.pool.Exec(ctx, expireSQL, key.BusinessID, key.WebhookID, age)
+	return tag.RowsAffected(), database.Coded(err)
+}

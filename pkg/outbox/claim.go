@@ -1,0 +1,46 @@
+package outbox
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const claimSQL = `WITH c AS MATERIALIZED (
+    SELECT business_id, webhook_id FROM webhook_lanes WHERE due_at <= now()
+    ORDER BY due_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE webhook_lanes l SET owner = $2, epoch = l.epoch + 1, due_at = now() + $3::interval
+FROM c JOIN webhooks w ON w.business_id = c.business_id AND w.id = c.webhook_id
+WHERE l.business_id = c.business_id AND l.webhook_id = c.webhook_id
+RETURNING l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns
+
+const laneConfigColumns = `l.config_version, l.breaker_failures, l.failing_since IS NOT NULL,
+    w.url, w.headers, w.secret_ciphertext,
+    CASE WHEN w.previous_secret_expires_at > now() THEN w.previous_secret_ciphertext END,
+    w.ordered, w.max_concurrency, w.rate_limit`
+
+// Claim leases up to limit lanes that are due, the longest due first. It never
+// waits: lanes that someone else is working on are skipped.
+func (d *Dispatcher) Claim(ctx context.Context, limit int) ([]Lane, error) {
+	var lanes []Lane
+	err := pipeline(ctx, d.pool, step{claimSQL, []any{limit, d.owner, Lease}, each(&lanes, scanLane)})
+	return lanes, err
+}
+
+const reloadSQL = `SELECT l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns + `
+FROM webhook_lanes l JOIN webhooks w ON w.business_id = l.business_id AND w.id = l.webhook_id
+WHERE l.business_id = $1 AND l.webhook_id = $2 AND l.owner = $3`
+
+// Reload reads the endpoint of a held lane again; none is returned when the lane
+// is not held any more.
+func (d *Dispatcher) Reload(ctx context.Context, key LaneKey) ([]Lane, error) {
+	var lanes []Lane
+	err := pipeline(ctx, d.pool, step{reloadSQL, []any{key.BusinessID, key.WebhookID, d.owner}, each(&lanes, scanLane)})
+	return lanes, err
+}
+
+func scanLane(rows pgx.Rows, l *Lane) error {
+	return rows.Scan(&l.BusinessID, &l.WebhookID, &l.Epoch, &l.ConfigVersion, &l.BreakerFailures, &l.Failing,
+		&l.URL, &l.Headers, &l.Secret, &l.PreviousSecret, &l.Ordered, &l.MaxConcurrency, &l.RateLimit)
+}

@@ -1,0 +1,163 @@
+package outbox
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/models"
+)
+
+func TestFanOutFilters(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business, other := k.business(), k.business()
+	want := map[LaneKey]int{
+		k.endpoint(business, ""):                                            3,
+		k.endpoint(business, "", "transaction.*"):                           2,
+		k.endpoint(business, "", "transaction.created"):                     1,
+		k.endpoint(business, "", "account.created", "transaction.reversed"): 2,
+		k.endpoint(business, "", "hold.*"):                                  0,
+		k.endpoint(business, "status = 'paused'"):                           3,
+		k.endpoint(business, "status = 'disabled', disabled_reason = 'x'"):  0,
+		k.endpoint(business, "deleted_at = now()"):                          0,
+		k.endpoint(other, ""):                                               0,
+	}
+	for _, kind := range []models.EventType{models.EventTransactionCreated, models.EventTransactionReversed, models.EventAccountCreated} {
+		k.events(business, kind, 1)
+	}
+	k.fanOutAll()
+	for key, n := range want {
+		require.Equal(t, n, k.count(`SELECT count(*) FROM webhook_deliveries WHERE business_id = $1 AND webhook_id = $2`,
+			key.BusinessID, key.WebhookID))
+	}
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+}
+
+func TestFanOutOfABroadcastStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	const endpoints = 2900
+	k.exec(`INSERT INTO webhooks (business_id, id, url, event_types, secret_ciphertext, max_concurrency)
+		SELECT $1, uuid_v7(now(), n), 'https://example.com/', '{*}', 'x', 1 FROM generate_series(1, $2) n`, business, endpoints)
+	k.exec(`INSERT INTO webhook_lanes (business_id, webhook_id) SELECT business_id, id FROM webhooks`)
+	ids := k.events(business, models.EventTransactionCreated, 3)
+
+	first, err := k.FanOut(t.Context(), PartOf(business))
+	require.NoError(t, err)
+	require.Equal(t, FanOutResult{Events: 0, Deliveries: fanOutDeliveries, More: true, Due: true}, first)
+	require.Equal(t, fanOutDeliveries, k.count(`SELECT count(*) FROM webhook_deliveries WHERE event_id = $1`, ids[0]),
+		"the first event is finished before the second starts")
+
+	require.Positive(t, k.count(`SELECT count(*) FROM webhook_lanes
+		WHERE due_at < 'infinity' AND due_at > (SELECT min(due_at) FROM webhook_lanes) + '300 ms'::interval`), "paced")
+
+	k.fanOutAll()
+	for _, id := range ids {
+		require.Equal(t, endpoints, k.count(`SELECT count(*) FROM webhook_deliveries WHERE event_id = $1`, id))
+	}
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+	require.Equal(t, 3*endpoints, k.count(`SELECT count(DISTINCT id) FROM webhook_deliveries`))
+	require.Equal(t, endpoints, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at < 'infinity'`))
+}
+
+func TestFanOutWhereNobodyListensEmptiesTheOutbox(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	k.events(business, models.EventAccountCreated, 700)
+	steps, _ := k.fanOutAll()
+	require.Equal(t, Parts+1, steps, "500 events in the first step, the rest in a second")
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+	require.Equal(t, 700, k.count(`SELECT count(*) FROM webhook_events`), "for later replay")
+}
+
+func TestFanOutSkipsWhatWasFannedOutBefore(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	key := k.endpoint(business, "")
+	id := k.events(business, models.EventAccountCreated, 1)[0]
+	k.exec(`INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, status, next_attempt_at, sequence, created_at, finished_at)
+		VALUES ($1, $2, $3, $4, 'delivered', now(), 1, now(), now())`, business, models.NewID[models.DeliveryPrefix](), id, key.WebhookID)
+	k.fanOutAll()
+	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_deliveries`))
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+}
+
+func TestFanOutTellsWhoseLanesHaveWork(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	other := NewDispatcher(k.db)
+	business := k.business()
+	mine, theirs, nobodys := k.endpoint(business, "", "account.created"), k.endpoint(business, "", "account.updated"), k.endpoint(business, "", "hold.created")
+	hold := func(d *Dispatcher, kind models.EventType) {
+		k.events(business, kind, 1)
+		k.fanOutAll()
+		lanes, err := d.Claim(t.Context(), 10)
+		require.NoError(t, err)
+		require.Len(t, lanes, 1)
+	}
+	hold(k.Dispatcher, models.EventAccountCreated)
+	hold(other, models.EventAccountUpdated)
+	for _, kind := range []models.EventType{models.EventAccountCreated, models.EventAccountUpdated, models.EventHoldCreated} {
+		k.events(business, kind, 1)
+	}
+	result, err := k.FanOut(t.Context(), PartOf(business))
+	require.NoError(t, err)
+	require.Equal(t, []LaneKey{mine}, result.Mine)
+	require.Equal(t, []string{other.Owner()}, result.Foreign)
+	require.True(t, result.Due)
+	_, _ = theirs, nobodys
+}
+
+func TestConcurrentFanOutMakesEveryDeliveryOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	for range 3 {
+		k.endpoint(business, "")
+	}
+	done := make(chan error, 4)
+	stop := time.Now().Add(time.Second)
+	for range cap(done) {
+		d := NewDispatcher(k.db)
+		go func() {
+			var failed error
+			for failed == nil && time.Now().Before(stop) {
+				_, failed = d.FanOut(t.Context(), PartOf(business))
+			}
+			done <- failed
+		}()
+	}
+	total := 0
+	for time.Now().Before(stop) {
+		k.events(business, models.EventAccountUpdated, 7)
+		total += 7
+	}
+	for range cap(done) {
+		require.NoError(t, <-done)
+	}
+	k.fanOutAll()
+	require.Equal(t, 3*total, k.count(`SELECT count(*) FROM webhook_deliveries`))
+	require.Zero(t, k.count(`SELECT count(*) FROM (SELECT sequence, row_number() OVER (ORDER BY id) - row_number() OVER (ORDER BY sequence, id) AS d
+		FROM webhook_deliveries) s WHERE d <> 0`), "deliveries are made in the order of the outbox")
+}
+
+func TestPipelineSettingsEndWithIt(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	conn, err := k.db.Pool.Acquire(t.Context())
+	require.NoError(t, err)
+	conn.Release() // the pool hands the same idle connection out again
+	_, err = k.Claim(t.Context(), 1)
+	require.NoError(t, err)
+	for name, want := range map[string]string{"synchronous_commit": "on", "enable_seqscan": "on", "statement_timeout": "0"} {
+		require.Equal(t, want, k.text(`SELECT current_setting($1)`, name))
+	}
+	var inside string
+	require.NoError(t, pipeline(t.Context(), k.db.Pool, step{`SELECT current_setting('synchronous_commit')`, nil, readText(&inside)}))
+	require.Equal(t, "off", inside)
+}
