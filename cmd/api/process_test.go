@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// process is a real API process.
+type process struct {
+	url     string
+	command *exec.Cmd
+	exited  chan error
+}
+
+// spawn starts a process and waits until it listens.
+func spawn(t *testing.T, databaseURL string, environment ...string) *process {
+	t.Helper()
+	p := &process{exited: make(chan error, 1)}
+	p.command = program(t, append([]string{
+		"TXN_DATABASE_URL=" + databaseURL, "TXN_SECURITY_ENCRYPTION_KEYS=" + encryptionKey,
+		"TXN_API_LISTEN=127.0.0.1:0", "TXN_API_ADMIN_LISTEN=", "TXN_RATE_LIMIT_PER_IP=",
+	}, environment...))
+	p.command.Stderr = os.Stderr
+	out, err := p.command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.command.Start())
+	listening := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			var line struct{ Message, API string }
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "listening" {
+				listening <- "http://" + line.API
+			}
+		}
+		p.exited <- p.command.Wait()
+	}()
+	t.Cleanup(func() { p.kill() })
+	select {
+	case p.url = <-listening:
+	case err := <-p.exited:
+		require.FailNow(t, "the process ended", "%v", err)
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "the process does not listen")
+	}
+	return p
+}
+
+// kill ends the process as a crash would.
+func (p *process) kill() { _ = p.command.Process.Signal(syscall.SIGKILL) }
+
+// client calls the API with one key.
+type client struct {
+	key  string
+	http *http.Client
+}
+
+// call returns the status and body of an answer, or an error when there was
+// none.
+func (c *client) call(method, url, idempotencyKey, body string) (int, http.Header, []byte, error) {
+	request, err := http.NewRequest(method, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.key)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Idempotency-Key", idempotencyKey)
+	}
+	res, err := c.http.Do(request)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, res.Header, text, err
+}
