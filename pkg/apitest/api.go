@@ -140,8 +140,8 @@ func (a *API) serve(t testing.TB) {
 	})
 }
 
-// Drain makes the API not ready.
-func (a *API) Drain() { a.server.Drain() }
+// Handler is the API itself.
+func (a *API) Handler() *httpapi.API { return a.server }
 
 // Log returns what the API has logged so far: JSON lines.
 func (a *API) Log() string { return a.log.String() }

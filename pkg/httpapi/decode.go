@@ -75,6 +75,10 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 	if err := json.Unmarshal(buffer.Bytes(), into, strict); err != nil {
 		return decodeError(err, buffer.Bytes())
 	}
+	// Into a struct, null is read as nothing.
+	if bytes.Equal(bytes.TrimSpace(buffer.Bytes()), []byte("null")) {
+		return invalidRequest(nil, "", "must be an object")
+	}
 	return nil
 }
 

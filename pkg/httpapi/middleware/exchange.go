@@ -4,7 +4,6 @@
 package middleware
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -40,6 +39,9 @@ type Exchange struct {
 	Err error
 
 	started time.Time
+	// hungUp is the error of the connection's context, which ends when the caller
+	// goes away and not when a deadline passes.
+	hungUp func() error
 }
 
 // ExchangeOf returns the request's exchange. Observe must be mounted.
@@ -66,17 +68,12 @@ func Fail(c *gin.Context, err error) {
 		c.Writer.Header().Del(name)
 	}
 	doc := problem.New(err, exchange.RequestID)
-	if hungUp(c, doc.Status) {
+	if doc.Status >= http.StatusInternalServerError && exchange.hungUp() != nil {
 		doc.Status = statusClosed
 	}
 	if writeErr := doc.Write(c.Writer); writeErr != nil {
 		exchange.Err = errors.Join(err, writeErr)
 	}
-}
-
-// hungUp reports that the request failed because its caller went away.
-func hungUp(c *gin.Context, status int) bool {
-	return status >= http.StatusInternalServerError && errors.Is(c.Request.Context().Err(), context.Canceled)
 }
 
 // codeOf is the error code for logs, "" for success.

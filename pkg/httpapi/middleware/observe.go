@@ -20,6 +20,7 @@ func Observe(log *logrus.Logger, metrics *telemetry.HTTP, proxies Proxies) gin.H
 			RequestID: requestID(c.Request.Header),
 			Client:    proxies.clientAddress(c.Request),
 			started:   time.Now(),
+			hungUp:    c.Request.Context().Err,
 		}
 		c.Set(exchangeKey{}, exchange)
 		c.Writer.Header()[requestIDHeader] = []string{exchange.RequestID}

@@ -1,0 +1,44 @@
+package httpapi
+
+import (
+	"github.com/gin-gonic/gin"
+	"gorm.io/gorm"
+
+	"github.com/txn-service/txn/pkg/apikey"
+	"github.com/txn-service/txn/pkg/idempotency"
+	"github.com/txn-service/txn/pkg/models"
+)
+
+// Mount adds a route before the first request.
+func (a *API) Mount(method, path string, scope apikey.Scope, h func(*gin.Context) error) {
+	a.mount(route{method, path, scope, h, 0})
+}
+
+// Once gives tests the wrapper of POSTs that move no money.
+func (a *API) Once(
+	c *gin.Context, scope models.IdempotencyScope, body keyedBody, work func(tx *gorm.DB) (idempotency.Answer, error),
+) error {
+	return a.once(c, scope, body, work)
+}
+
+// Decode gives tests the strict reader of bodies.
+func Decode(c *gin.Context, into any) error { return decode(c, into) }
+
+// Public is the scope of routes that need no key.
+const Public = public
+
+// RouteOf is what a test needs to know about a route.
+type RouteOf struct {
+	Method, Path string
+	Scope        apikey.Scope
+	HasQuery     bool
+}
+
+// Routes lists the API's routes.
+func (a *API) Routes() []RouteOf {
+	var routes []RouteOf
+	for _, r := range a.routes() {
+		routes = append(routes, RouteOf{r.method, r.path, r.scope, r.traits&hasQuery != 0})
+	}
+	return routes
+}
