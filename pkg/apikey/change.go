@@ -84,10 +84,10 @@ func Revoke(
 }
 
 func lockKey(ctx context.Context, tx *gorm.DB, business models.BusinessID, id models.APIKeyID) (models.APIKey, error) {
-	var locked row
+	var key models.APIKey
 	err := tx.WithContext(ctx).Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).
-		Where("business_id = ? AND id = ?", business, id).Take(&locked).Error
-	return locked.key(), describe(err, id)
+		Where("business_id = ? AND id = ?", business, id).Take(&key).Error
+	return key, describe(err, id)
 }
 
 func checkWorking(ctx context.Context, tx *gorm.DB, key models.APIKey) error {

@@ -80,7 +80,7 @@ func lockBusiness(ctx context.Context, tx *gorm.DB, business models.BusinessID) 
 
 func checkLimit(ctx context.Context, tx *gorm.DB, business models.BusinessID, most int64) error {
 	var working int64
-	err := tx.WithContext(ctx).Model(&row{}).
+	err := tx.WithContext(ctx).Model(&models.APIKey{}).
 		Where("business_id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())", business).
 		Count(&working).Error
 	if err != nil {
@@ -99,8 +99,7 @@ func insert(ctx context.Context, tx *gorm.DB, key models.APIKey) (Issued, error)
 	key.CreatedAt = database.Now()
 	key.ID = models.NewIDAt[models.APIKeyPrefix](key.CreatedAt)
 	key.Prefix, key.KeyHash = display(secret), sum[:]
-	created := rowOf(key)
-	if err := tx.WithContext(ctx).Create(&created).Error; err != nil {
+	if err := tx.WithContext(ctx).Create(&key).Error; err != nil {
 		return Issued{}, database.Coded(err)
 	}
 	return Issued{Key: key, Secret: secret}, nil

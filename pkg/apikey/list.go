@@ -36,32 +36,28 @@ func List(ctx context.Context, db *gorm.DB, business models.BusinessID, filter F
 	if !filter.After.IsZero() {
 		query = query.Where("id < ?", filter.After)
 	}
-	var rows []row
 	// Ids are UUIDv7: their order is the order of creation.
-	if err := query.Order("id DESC").Limit(limit + 1).Find(&rows).Error; err != nil {
+	if err := query.Order("id DESC").Limit(limit + 1).Find(&keys).Error; err != nil {
 		return nil, false, database.Coded(err)
 	}
-	if more = len(rows) > limit; more {
-		rows = rows[:limit]
+	if len(keys) > limit {
+		return keys[:limit], true, nil
 	}
-	for _, r := range rows {
-		keys = append(keys, r.key())
-	}
-	return keys, more, nil
+	return keys, false, nil
 }
 
 // Get returns a key of a business, or errs.NotFound.
 func Get(ctx context.Context, db *gorm.DB, business models.BusinessID, id models.APIKeyID) (models.APIKey, error) {
-	var found row
-	err := db.WithContext(ctx).Where("business_id = ? AND id = ?", business, id).Take(&found).Error
-	return found.key(), describe(err, id)
+	var key models.APIKey
+	err := db.WithContext(ctx).Where("business_id = ? AND id = ?", business, id).Take(&key).Error
+	return key, describe(err, id)
 }
 
 // OwnerOf returns the business that a key belongs to, or errs.NotFound. It
 // crosses tenants, reads the whole table, and is for operators, who name a key by
 // its id alone.
 func OwnerOf(ctx context.Context, db *gorm.DB, id models.APIKeyID) (models.BusinessID, error) {
-	var found row
-	err := db.WithContext(ctx).Select("business_id").Where("id = ?", id).Take(&found).Error
-	return found.BusinessID, describe(err, id)
+	var key models.APIKey
+	err := db.WithContext(ctx).Select("business_id").Where("id = ?", id).Take(&key).Error
+	return key.BusinessID, describe(err, id)
 }

@@ -35,16 +35,12 @@ func List(ctx context.Context, db *gorm.DB, filter Filter) (businesses []models.
 	if !filter.After.IsZero() {
 		query = query.Where("id < ?", filter.After)
 	}
-	var rows []row
 	// Ids are UUIDv7: their order is the order of creation.
-	if err := query.Order("id DESC").Limit(limit + 1).Find(&rows).Error; err != nil {
+	if err := query.Order("id DESC").Limit(limit + 1).Find(&businesses).Error; err != nil {
 		return nil, false, database.Coded(err)
 	}
-	if more = len(rows) > limit; more {
-		rows = rows[:limit]
+	if len(businesses) > limit {
+		return businesses[:limit], true, nil
 	}
-	for _, r := range rows {
-		businesses = append(businesses, r.business())
-	}
-	return businesses, more, nil
+	return businesses, false, nil
 }

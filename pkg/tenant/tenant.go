@@ -43,8 +43,7 @@ func Create(ctx context.Context, tx *gorm.DB, actor audit.Actor, fields New) (mo
 	if err := check(business); err != nil {
 		return models.Business{}, err
 	}
-	created := rowOf(business)
-	if err := tx.WithContext(ctx).Create(&created).Error; err != nil {
+	if err := tx.WithContext(ctx).Create(&business).Error; err != nil {
 		return models.Business{}, database.Coded(err)
 	}
 	return business, record(ctx, tx, actor, audit.BusinessCreated, nil, &business)
@@ -52,9 +51,9 @@ func Create(ctx context.Context, tx *gorm.DB, actor audit.Actor, fields New) (mo
 
 // Get returns a business, or errs.NotFound.
 func Get(ctx context.Context, db *gorm.DB, id models.BusinessID) (models.Business, error) {
-	var found row
-	err := db.WithContext(ctx).Where("id = ?", id).Take(&found).Error
-	return found.business(), describe(err, id)
+	var business models.Business
+	err := db.WithContext(ctx).Where("id = ?", id).Take(&business).Error
+	return business, describe(err, id)
 }
 
 // Update names the settings to change; nil leaves one as it is.
@@ -111,14 +110,14 @@ func change(
 	ctx context.Context, tx *gorm.DB, actor audit.Actor, action audit.Action, id models.BusinessID,
 	edit func(*models.Business) bool,
 ) (models.Business, error) {
-	var locked row
+	var business models.Business
 	// NO KEY UPDATE: the tenant's rows refer to this one by foreign key, and
 	// writing them must not wait for a change of settings.
 	lock := clause.Locking{Strength: "NO KEY UPDATE"}
-	if err := tx.WithContext(ctx).Clauses(lock).Where("id = ?", id).Take(&locked).Error; err != nil {
+	if err := tx.WithContext(ctx).Clauses(lock).Where("id = ?", id).Take(&business).Error; err != nil {
 		return models.Business{}, describe(err, id)
 	}
-	before, business := locked.business(), locked.business()
+	before := business
 	if !edit(&business) {
 		return business, nil
 	}
@@ -126,8 +125,9 @@ func change(
 		return models.Business{}, err
 	}
 	business.UpdatedAt = database.Now()
-	err := tx.WithContext(ctx).Where("id = ?", id).
-		Select("Name", "Status", "DefaultCurrency", "Metadata", "UpdatedAt").UpdateColumns(rowOf(business)).Error
+	// UpdateColumns, because Updates would set updated_at to a time of its own.
+	err := tx.WithContext(ctx).Model(&models.Business{}).Where("id = ?", id).
+		Select("Name", "Status", "DefaultCurrency", "Metadata", "UpdatedAt").UpdateColumns(business).Error
 	if err != nil {
 		return models.Business{}, database.Coded(err)
 	}
