@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,19 +18,22 @@ func TestLockedTenantDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
 	const lockTimeout = 500 * time.Millisecond
 	k := newKit(t, ledger.Options{LockTimeout: lockTimeout})
-	locked, free := k.account(t, 1000), k.account(t, 1000)
+	// More locked accounts than committers: a committer that waited for one would
+	// leave none for the others.
+	locked := []models.AccountID{k.account(t, 1000), k.account(t, 1000), k.account(t, 1000), k.account(t, 1000)}
+	free := k.account(t, 1000)
 	healthy := k.newBusiness(t)
 	from, to := k.accountOf(t, healthy, 100_000), k.accountOf(t, healthy, 0)
 
 	lock, err := k.db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer lock.Rollback(context.Background()) //nolint:errcheck // ends with the test
-	_, err = lock.Exec(t.Context(), "SELECT 1 FROM business_accounts WHERE id = $1 FOR UPDATE", locked)
+	_, err = lock.Exec(t.Context(), "SELECT 1 FROM business_accounts WHERE business_id = $1 AND id = ANY ($2) FOR UPDATE", k.business, locked)
 	require.NoError(t, err)
 
 	stop := make(chan struct{})
 	var troubled, others errgroup.Group
-	for range 8 {
+	for i := range 8 {
 		troubled.Go(func() error {
 			for {
 				select {
@@ -37,8 +41,8 @@ func TestLockedTenantDoesNotHoldUpOthers(t *testing.T) {
 					return nil
 				default:
 				}
-				if _, err := k.ledger.Post(t.Context(), k.business, debit(locked, 1)); !errs.Is(err, errs.Unavailable) {
-					return err
+				if _, err := k.ledger.Post(t.Context(), k.business, debit(locked[i%4], 1)); !errs.Is(err, errs.Unavailable) {
+					return fmt.Errorf("a locked account answered %w", err)
 				}
 			}
 		})
@@ -66,7 +70,7 @@ func TestLockedTenantDoesNotHoldUpOthers(t *testing.T) {
 	}
 
 	require.NoError(t, lock.Rollback(t.Context()))
-	_, err = k.ledger.Post(t.Context(), k.business, debit(locked, 1))
+	_, err = k.ledger.Post(t.Context(), k.business, debit(locked[0], 1))
 	require.NoError(t, err, "the lock is gone")
 	k.requireSound(t)
 }

@@ -1,10 +1,12 @@
 package ledger_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/ledger"
@@ -172,16 +174,30 @@ func TestDryRunCommitsNothing(t *testing.T) {
 	a, b := k.account(t, 100), k.account(t, 0)
 	post := transfer(a, b, 60)
 	post.DryRun = true
-	for range 2 { // the second would not be funded if the first had moved money
-		result, err := k.ledger.Post(t.Context(), k.business, post)
-		require.NoError(t, err)
-		require.Equal(t, int64(40), decode(t, result.Body).Entries[0].BalanceAfter)
-		require.False(t, result.Replayed)
+	// Many at once share batches with each other and with real movements; only one
+	// of them would be funded if a dry run moved money.
+	var group errgroup.Group
+	for range 64 {
+		group.Go(func() error {
+			result, err := k.ledger.Post(t.Context(), k.business, post)
+			if err == nil && result.Replayed {
+				return errors.New("a dry run was replayed")
+			}
+			return err
+		})
+		group.Go(func() error {
+			_, err := k.ledger.Post(t.Context(), k.business, credit(b, 1))
+			return err
+		})
 	}
+	require.NoError(t, group.Wait())
+	result, err := k.ledger.Post(t.Context(), k.business, post)
+	require.NoError(t, err)
+	require.Equal(t, int64(40), decode(t, result.Body).Entries[0].BalanceAfter)
 	post.Amount = 101
-	_, err := k.ledger.Post(t.Context(), k.business, post)
+	_, err = k.ledger.Post(t.Context(), k.business, post)
 	require.True(t, errs.Is(err, errs.InsufficientFunds), "%v", err)
 	require.Equal(t, int64(100), k.get(t, a).Balance)
-	require.Equal(t, 1, k.count(t, "transactions"))
+	require.Equal(t, 65, k.count(t, "transactions"))
 	k.requireSound(t)
 }
