@@ -1,0 +1,173 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
+)
+
+func waitingOn(business models.BusinessID, items int, accounts ...models.AccountID) *pending {
+	return &pending{business: business, items: items, accounts: accounts, since: time.Now(), done: make(chan struct{})}
+}
+
+func account1() models.AccountID { return models.NewID[models.AccountPrefix]() }
+
+func tenants(n int) []models.BusinessID {
+	list := make([]models.BusinessID, n)
+	for i := range list {
+		list[i] = models.NewID[models.BusinessPrefix]()
+	}
+	return list
+}
+
+// served counts the operations of each business in a batch.
+func served(batch []*pending) map[models.BusinessID]int {
+	counts := map[models.BusinessID]int{}
+	for _, p := range batch {
+		counts[p.business]++
+	}
+	return counts
+}
+
+func TestQueueSharesABatchBetweenBusinesses(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1000)
+	b := tenants(3)
+	for range 50 {
+		require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
+	}
+	for range 2 {
+		require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
+	}
+	require.NoError(t, q.push(waitingOn(b[2], 1, account1())))
+	batch := q.next(shared, 12)
+	require.Len(t, batch, 12)
+	require.Equal(t, map[models.BusinessID]int{b[0]: 9, b[1]: 2, b[2]: 1}, served(batch))
+}
+
+func TestQueueServesEveryBusinessInTurn(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1000)
+	b := tenants(8)
+	for _, business := range b {
+		for range 3 {
+			require.NoError(t, q.push(waitingOn(business, 1, account1())))
+		}
+	}
+	first, second := served(q.next(shared, 4)), served(q.next(shared, 4))
+	for business := range first {
+		require.NotContains(t, second, business)
+	}
+	require.Len(t, first, 4)
+	require.Len(t, second, 4)
+}
+
+func TestQueueKeepsAnAccountInOneBatchAtATime(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1000)
+	b := tenants(1)[0]
+	hot, other := account1(), account1()
+	for range 3 {
+		require.NoError(t, q.push(waitingOn(b, 1, hot)))
+	}
+	batch := q.next(shared, 2)
+	require.Len(t, batch, 2, "operations on one account share a batch")
+	require.NoError(t, q.push(waitingOn(b, 1, hot, other)))
+	require.NoError(t, q.push(waitingOn(b, 1, other)))
+	second := q.next(shared, 10)
+	require.Len(t, second, 1, "only what does not touch the hot account")
+	q.release(shared, batch)
+	third := q.next(shared, 10)
+	require.Len(t, third, 1)
+	q.release(shared, second)
+	require.Equal(t, []models.AccountID{hot}, third[0].accounts)
+	q.release(shared, third)
+	require.Len(t, q.next(shared, 10), 1)
+	require.Zero(t, q.items)
+	require.Empty(t, q.tenants)
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	q := newQueue(8)
+	b := tenants(2)
+	for range 8 {
+		require.NoError(t, q.push(waitingOn(b[0], 1, account1())), "alone, a business may have it all")
+	}
+	require.Equal(t, errs.Unavailable, errs.CodeOf(q.push(waitingOn(b[0], 1, account1()))))
+	require.Equal(t, errs.Unavailable, errs.CodeOf(q.push(waitingOn(b[1], 1, account1()))))
+
+	q = newQueue(8)
+	require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
+	require.NoError(t, q.push(waitingOn(b[0], 2, account1())))
+	err := q.push(waitingOn(b[0], 1, account1()))
+	require.Equal(t, errs.Unavailable, errs.CodeOf(err), "a quarter, while another waits")
+	require.Positive(t, errs.As(err).RetryAfter)
+	require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
+}
+
+func TestQueueTakesAnOperationLargerThanABatchAlone(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1000)
+	b := tenants(2)
+	require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
+	require.NoError(t, q.push(waitingOn(b[1], 100, account1())))
+	first := q.next(shared, 10)
+	require.Len(t, first, 1)
+	require.Equal(t, 1, first[0].items)
+	require.Equal(t, 100, q.next(shared, 10)[0].items)
+}
+
+func TestQueueForgetsWhatItsCallerGaveUp(t *testing.T) {
+	t.Parallel()
+	q := newQueue(10)
+	b := tenants(1)[0]
+	given, kept := waitingOn(b, 1, account1()), waitingOn(b, 1, account1())
+	require.NoError(t, q.push(given))
+	require.NoError(t, q.push(kept))
+	require.True(t, given.state.CompareAndSwap(waiting, abandoned))
+	require.Equal(t, []*pending{kept}, q.next(shared, 10), "even before it is dropped")
+	q.drop(given)
+	require.Zero(t, q.items)
+}
+
+func TestQueueServesOnePatientBatchOfABusiness(t *testing.T) {
+	t.Parallel()
+	q := newQueue(100)
+	b := tenants(2)
+	locked := account1()
+	first := waitingOn(b[0], 1, locked)
+	require.NoError(t, q.push(first))
+	q.release(shared, q.next(shared, 10))
+	q.postpone([]*pending{first})
+	patientBatch := q.next(patient, 10)
+	require.Equal(t, []*pending{first}, patientBatch)
+
+	follower := waitingOn(b[0], 1, locked)
+	healthy := waitingOn(b[1], 1, account1())
+	require.NoError(t, q.push(follower))
+	require.NoError(t, q.push(healthy))
+	require.Equal(t, []*pending{healthy}, q.next(shared, 10), "the follower joins the patient lane")
+	require.Equal(t, patient, follower.lane)
+	q.mu.Lock()
+	require.Nil(t, q.takePatient(10), "one patient batch of a business at a time")
+	q.mu.Unlock()
+	q.release(patient, patientBatch)
+	require.Equal(t, []*pending{follower}, q.next(patient, 10))
+}
+
+func TestQueueServesSuspectsApart(t *testing.T) {
+	t.Parallel()
+	q := newQueue(100)
+	b := tenants(2)
+	q.suspect(b[0])
+	troubled, healthy := waitingOn(b[0], 1, account1()), waitingOn(b[1], 1, account1())
+	require.NoError(t, q.push(troubled))
+	require.NoError(t, q.push(healthy))
+	require.Equal(t, []*pending{healthy}, q.next(shared, 10))
+	require.Equal(t, []*pending{troubled}, q.next(patient, 10))
+}
