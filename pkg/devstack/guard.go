@@ -16,8 +16,9 @@ var guardScript string
 // even by kill -9 or a panic. It costs one sleeping `sh`; a parent-death signal alone exists only on Linux and removes
 // nothing.
 type guard struct {
-	cmd  *exec.Cmd
-	pipe io.WriteCloser
+	cmd     *exec.Cmd
+	pipe    io.WriteCloser
+	watched int // the server that the guard would stop, 0 for none
 }
 
 // startGuard starts a guard that stops a server with signal and then removes the directory temporary, unless that is
@@ -38,7 +39,7 @@ func startGuard(signal syscall.Signal, temporary string) (*guard, error) {
 	return &guard{cmd: cmd, pipe: pipe}, nil
 }
 
-// watch names the server to stop; 0 says that none is running.
+// watch names the server to stop; 0 says that none is running, for its process id may soon be somebody else's.
 func (g *guard) watch(pid int) error {
 	line := "\n"
 	if pid != 0 {
@@ -47,6 +48,7 @@ func (g *guard) watch(pid int) error {
 	if _, err := io.WriteString(g.pipe, line); err != nil {
 		return fmt.Errorf("guard: %w", err)
 	}
+	g.watched = pid
 	return nil
 }
 

@@ -77,3 +77,13 @@ func TestGuardLeavesAStoppedServersProcessIDAlone(t *testing.T) {
 	require.NoError(t, watch.close())
 	require.True(t, alive(bystander.Process.Pid))
 }
+
+func TestStoppedServerIsNoLongerWatched(t *testing.T) {
+	t.Parallel()
+	postgres := startPostgres(t, PostgresOptions{})
+	require.Equal(t, postgres.PID(), postgres.guard.watched)
+	require.NoError(t, postgres.Stop(t.Context()))
+	require.Zero(t, postgres.guard.watched)
+	require.NoError(t, postgres.Start(t.Context()))
+	require.Equal(t, postgres.PID(), postgres.guard.watched)
+}

@@ -62,9 +62,9 @@ func reachable(address string) bool {
 const showServers = `echo "$TXN_TEST_DATABASE_URL"; echo "$TXN_TEST_REDIS_URL"; `
 
 // background starts the program with a shell script as its command and returns the two addresses that the script shows.
-func background(t *testing.T, script string) (cmd *exec.Cmd, addresses []string) {
+func background(t *testing.T, temp, script string) (cmd *exec.Cmd, addresses []string) {
 	t.Helper()
-	cmd = command(t, nil, "--", "sh", "-c", showServers+script)
+	cmd = command(t, []string{"TMPDIR=" + temp}, "--", "sh", "-c", showServers+script)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -76,6 +76,23 @@ func background(t *testing.T, script string) (cmd *exec.Cmd, addresses []string)
 	return cmd, addresses
 }
 
+// tempDir makes a directory that every user can reach, unlike t.TempDir.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "txn-testrun-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o711))
+	return dir
+}
+
+func files(t *testing.T, dir string) []os.DirEntry {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	return entries
+}
+
 func requireGone(t *testing.T, addresses []string) {
 	t.Helper()
 	for _, address := range addresses {
@@ -85,7 +102,9 @@ func requireGone(t *testing.T, addresses []string) {
 
 func TestServersLiveAsLongAsTheCommand(t *testing.T) {
 	t.Parallel()
-	cmd, addresses := background(t, "trap 'exit 3' TERM; while :; do sleep 0.05; done")
+	temp := tempDir(t)
+	cmd, addresses := background(t, temp, "trap 'exit 3' TERM; while :; do sleep 0.05; done")
+	require.Len(t, files(t, temp), 2)
 	for _, address := range addresses {
 		require.True(t, reachable(address))
 		parsed, err := url.Parse(address)
@@ -95,17 +114,20 @@ func TestServersLiveAsLongAsTheCommand(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 3, cmd.ProcessState.ExitCode(), "the signal did not reach the command or its exit code not us")
+	require.Empty(t, files(t, temp), "a run that ended in order leaves work to its guards")
 	for _, address := range addresses {
-		require.False(t, reachable(address), "a server outlives a run that ended in order")
+		require.False(t, reachable(address))
 	}
 }
 
 func TestKilledRunLeavesNoServers(t *testing.T) {
 	t.Parallel()
-	cmd, addresses := background(t, "sleep 2")
+	temp := tempDir(t)
+	cmd, addresses := background(t, temp, "sleep 2")
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	requireGone(t, addresses)
+	require.Eventually(t, func() bool { return len(files(t, temp)) == 0 }, patience, tick)
 }
 
 func TestExitCodes(t *testing.T) {
