@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stubborn starts a shell that carries out the trap commands given and then waits.
+// stubborn starts a shell that carries out the trap commands given and then waits, half a minute if nobody ends it.
 func stubborn(t *testing.T, traps string) *process {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
-	cmd := exec.Command("sh", "-c", traps+"; : >"+ready+"; while :; do sleep 0.01; done")
+	cmd := exec.Command("sh", "-c", traps+"; : >"+ready+"; for i in $(seq 3000); do sleep 0.01; done")
 	started, err := startProcess(cmd, nil, syscall.SIGKILL)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return fileExists(ready) }, patience, tick)

@@ -103,7 +103,7 @@ func requireGone(t *testing.T, addresses []string) {
 func TestServersLiveAsLongAsTheCommand(t *testing.T) {
 	t.Parallel()
 	temp := tempDir(t)
-	cmd, addresses := background(t, temp, "trap 'exit 3' TERM; while :; do sleep 0.05; done")
+	cmd, addresses := background(t, temp, "trap 'exit 3' TERM; for i in $(seq 600); do sleep 0.05; done")
 	require.Len(t, files(t, temp), 2)
 	for _, address := range addresses {
 		require.True(t, reachable(address))
