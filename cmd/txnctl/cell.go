@@ -33,3 +33,10 @@ func pairsCell(pairs map[string]string) string {
 	}
 	return orNone(strings.Join(texts, ", "))
 }
+
+func optionalCell(text *string) string {
+	if text == nil {
+		return none
+	}
+	return orNone(*text)
+}

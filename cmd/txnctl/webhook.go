@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"gorm.io/gorm"
+
+	"github.com/txn-service/txn/pkg/audit"
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
+	"github.com/txn-service/txn/pkg/wire"
+)
+
+var webhookView = view[models.Webhook]{
+	shape: func(w models.Webhook) any { return wire.NewWebhook(w) },
+	columns: []column[models.Webhook]{
+		{title: "ID", cell: func(w models.Webhook) string { return w.ID.String() }},
+		{title: "BUSINESS", cell: func(w models.Webhook) string { return w.BusinessID.String() }, detail: true},
+		{title: "URL", cell: func(w models.Webhook) string { return w.URL }},
+		{title: "EVENTS", cell: func(w models.Webhook) string { return strings.Join(w.EventTypes, ",") }},
+		{title: "STATUS", cell: func(w models.Webhook) string { return string(w.Status) }},
+		{title: "REASON", cell: func(w models.Webhook) string { return optionalCell(w.DisabledReason) }, detail: true},
+		{title: "METADATA", cell: func(w models.Webhook) string { return pairsCell(w.Metadata) }, detail: true},
+		{title: "CREATED", cell: func(w models.Webhook) string { return timeCell(w.CreatedAt) }},
+	},
+}
+
+func newWebhook(s *session) *cobra.Command {
+	return newGroup("webhook", "Look after webhook endpoints and deliveries",
+		"Look after the webhook endpoints of businesses, and the deliveries to them that failed.",
+		newWebhookList(s), newWebhookShow(s), newWebhookDisable(s), newWebhookEnable(s),
+		newWebhookFailed(s), newWebhookReplay(s))
+}
+
+func newWebhookList(s *session) *cobra.Command {
+	var paging listFlags
+	var business string
+	cmd := &cobra.Command{
+		Use: "list --business BUSINESS", Short: "List the endpoints of a business, the newest first",
+		Long:    "List the endpoints of a business, the newest first, a page at a time.",
+		Example: "  txnctl webhook list --business biz_01h455vb4pex5vsknk084sn02q",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			id, err := parseID[models.BusinessPrefix]("business", business)
+			if err != nil {
+				return err
+			}
+			if err := paging.check(); err != nil {
+				return err
+			}
+			after, err := cursorID[models.WebhookPrefix](paging.cursor)
+			if err != nil {
+				return err
+			}
+			return s.withDB(cmd.Context(), func(db *database.DB) error {
+				return s.listWebhooks(cmd.Context(), db, id, after, paging.limit)
+			})
+		},
+	}
+	paging.register(cmd)
+	cmd.Flags().StringVar(&business, "business", "", "`id` of the business (required)")
+	requireFlags(cmd, "business")
+	return cmd
+}
+
+func (s *session) listWebhooks(
+	ctx context.Context, db *database.DB, business models.BusinessID, after models.WebhookID, limit int,
+) error {
+	if err := checkBusiness(ctx, db, business); err != nil {
+		return err
+	}
+	items, err := webhook.List(db.Gorm.WithContext(ctx), business, after, limit+1)
+	if err != nil {
+		return err
+	}
+	more := len(items) > limit
+	return printPage(s, webhookView, page[models.Webhook]{
+		items: items[:min(limit, len(items))], more: more, cursor: func(w models.Webhook) string { return w.ID.String() },
+	})
+}
+
+func newWebhookShow(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "show WEBHOOK", Short: "Show an endpoint",
+		Long:    "Show an endpoint with its settings; its signing secret is never shown.",
+		Example: "  txnctl webhook show wh_01h455vb4pex5vsknk084sn02q",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID[models.WebhookPrefix]("webhook", args[0])
+			if err != nil {
+				return err
+			}
+			return s.withDB(cmd.Context(), func(db *database.DB) error {
+				business, err := ownerOf(cmd.Context(), db, webhookOwnerSQL, "webhook", id)
+				if err != nil {
+					return err
+				}
+				endpoint, err := webhook.Get(db.Gorm.WithContext(cmd.Context()), business, id)
+				if err != nil {
+					return err
+				}
+				return printOne(s, webhookView, endpoint)
+			})
+		},
+	}
+}
+
+func newWebhookDisable(s *session) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: "disable WEBHOOK", Short: "Stop sending to an endpoint",
+		Long: `Stop sending to an endpoint. What is pending ends as failed, from where it can be
+replayed once the endpoint is enabled again; the business's other endpoints get
+a webhook.disabled event. Disabling a disabled endpoint changes nothing.`,
+		Example: `  txnctl webhook disable wh_01h455vb4pex5vsknk084sn02q --reason "decommissioned" --yes`,
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID[models.WebhookPrefix]("webhook", args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.confirm("All that is pending for webhook %s will end as failed. Go ahead?", id); err != nil {
+				return err
+			}
+			return s.changeWebhook(cmd.Context(), id, audit.WebhookDisabled,
+				func(tx *gorm.DB, before models.Webhook) (models.Webhook, error) {
+					return outbox.Disable(tx, before.BusinessID, id, reason)
+				})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "disabled by an operator", "`text` that the tenant reads as disabled_reason")
+	return cmd
+}
+
+func newWebhookEnable(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use: "enable WEBHOOK", Short: "Send to an endpoint again",
+		Long: `Send to a disabled or paused endpoint again, from the next event on. What failed
+meanwhile stays failed: see txnctl webhook replay.`,
+		Example: "  txnctl webhook enable wh_01h455vb4pex5vsknk084sn02q",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID[models.WebhookPrefix]("webhook", args[0])
+			if err != nil {
+				return err
+			}
+			settings, err := s.config()
+			if err != nil {
+				return err
+			}
+			// Whether an http endpoint may be used is the services' setting.
+			store := webhook.NewStore(webhook.Options{AllowInsecure: settings.Webhooks.AllowInsecure})
+			active := models.WebhookActive
+			return s.changeWebhook(cmd.Context(), id, audit.WebhookEnabled,
+				func(tx *gorm.DB, before models.Webhook) (models.Webhook, error) {
+					return store.Update(tx, before.BusinessID, id, webhook.Patch{Status: &active})
+				})
+		},
+	}
+}
+
+// webhookState is an endpoint's status as the audit log shows it.
+type webhookState struct {
+	Status models.WebhookStatus `json:"status"`
+	Reason *string              `json:"disabled_reason"`
+}
+
+// changeWebhook changes an endpoint's status, with its entry in the audit log if
+// there was something to change.
+func (s *session) changeWebhook(
+	ctx context.Context, id models.WebhookID, action audit.Action,
+	do func(tx *gorm.DB, before models.Webhook) (models.Webhook, error),
+) error {
+	return s.withDB(ctx, func(db *database.DB) error {
+		business, err := ownerOf(ctx, db, webhookOwnerSQL, "webhook", id)
+		if err != nil {
+			return err
+		}
+		var after models.Webhook
+		err = db.InTx(ctx, func(tx *gorm.DB) error {
+			// The first lock of whatever changes an endpoint; before is true under it.
+			if err := outbox.LockFanOut(tx, business); err != nil {
+				return err
+			}
+			before, err := webhook.Get(tx, business, id)
+			if err != nil {
+				return err
+			}
+			if after, err = do(tx, before); err != nil || after.Status == before.Status {
+				return err
+			}
+			return audit.Append(ctx, tx, audit.Change{
+				Business: business, Actor: operator(), Action: action, Target: id.String(),
+				Before: webhookState{Status: before.Status, Reason: before.DisabledReason},
+				After:  webhookState{Status: after.Status, Reason: after.DisabledReason},
+			})
+		})
+		if err != nil {
+			return err
+		}
+		return printOne(s, webhookView, after)
+	})
+}
