@@ -65,7 +65,7 @@ func TestNoWakeUpIsLostWhenAFanOutWaitsForARelease(t *testing.T) {
 	k.events(business, models.EventAccountCreated, 1)
 	args := []any{
 		[]models.BusinessID{business}, []models.WebhookID{key.WebhookID}, []int64{lane.Epoch}, []int64{fetched.Touches},
-		[]float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner,
+		[]float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner, failingLimit,
 	}
 	k.during(releaseSQL, args, func() {
 		_, last := k.fanOutAll()

@@ -46,11 +46,18 @@ UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_
         END, 'infinity'))
 FROM h WHERE l.business_id = h.business_id AND l.webhook_id = h.webhook_id
   AND l.owner = $9 AND l.epoch = h.epoch AND l.touches = h.touches
-RETURNING l.business_id, l.webhook_id`
+RETURNING l.business_id, l.webhook_id, coalesce(l.failing_since < now() - $10::interval, false)`
+
+// Released is a lane that was given back.
+type Released struct {
+	LaneKey
+	// Overdue says that the endpoint has only failed for five days.
+	Overdue bool
+}
 
 // Release gives lanes back and returns those that it could. One that is not
 // returned is lost or has new work: fetch again.
-func (d *Dispatcher) Release(ctx context.Context, releases []Release) ([]LaneKey, error) {
+func (d *Dispatcher) Release(ctx context.Context, releases []Release) ([]Released, error) {
 	n := len(releases)
 	businesses, webhooks := laneKeys(releases, func(r *Release) LaneKey { return r.LaneKey })
 	epochs, touches, blocks := make([]int64, n), make([]int64, n), make([]float64, n)
@@ -59,9 +66,9 @@ func (d *Dispatcher) Release(ctx context.Context, releases []Release) ([]LaneKey
 		epochs[i], touches[i], blocks[i] = r.Epoch, r.Touches, r.Block.Seconds()
 		ordered[i], failures[i], health[i] = r.Ordered, int32(r.BreakerFailures), int16(r.Health)
 	}
-	var released []LaneKey
-	scan := func(rows pgx.Rows, k *LaneKey) error { return rows.Scan(&k.BusinessID, &k.WebhookID) }
-	args := []any{businesses, webhooks, epochs, touches, blocks, ordered, failures, health, d.owner}
+	var released []Released
+	scan := func(rows pgx.Rows, r *Released) error { return rows.Scan(&r.BusinessID, &r.WebhookID, &r.Overdue) }
+	args := []any{businesses, webhooks, epochs, touches, blocks, ordered, failures, health, d.owner, failingLimit}
 	err := pipeline(ctx, d.pool, step{releaseSQL, args, each(&released, scan)})
 	return released, err
 }

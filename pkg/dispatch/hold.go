@@ -1,0 +1,178 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
+)
+
+// linger is how long an idle lane is kept: at a steady trickle of events one
+// lease serves many of them.
+const linger = 250 * time.Millisecond
+
+// trust is how long a lease is certain after a claim or heartbeat was sent: it
+// ends two seconds before the database's, whatever the clocks do.
+const trust = outbox.Lease - 2*time.Second
+
+// hold adds a claimed lane, or takes it up again when its lease had run out here
+// and nobody else took it: what is in hand stays in hand.
+func (s *scheduler) hold(row outbox.Lane, t *target, sentAt time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[row.LaneKey]
+	if l == nil {
+		l = &lane{inHand: make(map[models.DeliveryID]struct{}), tenant: s.tenantOf(row.BusinessID)}
+		l.breaker.failures = row.BreakerFailures
+		l.tenant.lanes++
+		s.lanes[row.LaneKey] = l
+	}
+	l.Lane, l.target = row, t
+	l.closing, l.lost, l.hold = s.stopped, false, time.Time{}
+	l.hungry, l.trusted, l.idleFrom = true, sentAt.Add(trust), time.Now()
+	signal(s.fetch)
+}
+
+func (s *scheduler) tenantOf(business models.BusinessID) *tenant {
+	t := s.tenants[business]
+	if t == nil {
+		t = &tenant{}
+		s.tenants[business] = t
+	}
+	return t
+}
+
+// forget removes a lane that was released or lost.
+func (s *scheduler) forget(l *lane) {
+	delete(s.lanes, l.LaneKey)
+	l.lost = true
+	if l.tenant.lanes--; l.tenant.lanes == 0 {
+		delete(s.tenants, l.BusinessID)
+	}
+}
+
+// poke marks held lanes as having new work; no keys means all.
+func (s *scheduler) poke(keys ...outbox.LaneKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		if l := s.lanes[key]; l != nil {
+			l.hungry = true
+		}
+	}
+	if len(keys) == 0 {
+		for _, l := range s.lanes {
+			l.hungry = true
+		}
+	}
+	signal(s.fetch)
+}
+
+// vacancies is how many more lanes the process can hold.
+func (s *scheduler) vacancies(most int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return 0
+	}
+	return max(0, most-len(s.lanes))
+}
+
+// hungryLanes lists lanes to fetch for and marks them as being fetched.
+func (s *scheduler) hungryLanes(most int) ([]*lane, []outbox.Want) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lanes []*lane
+	var wants []outbox.Want
+	for _, l := range s.lanes {
+		if !l.hungry || l.fetching || l.releasing || l.closing || l.lost || len(l.queue) > l.quantum()/2 || l.Ordered && len(l.inHand) > 0 {
+			continue
+		}
+		l.hungry, l.fetching = false, true
+		lanes = append(lanes, l)
+		wants = append(wants, outbox.Want{LaneKey: l.LaneKey, Epoch: l.Epoch, Limit: l.quantum() + len(l.inHand), Ordered: l.Ordered})
+		if len(lanes) == most {
+			signal(s.fetch)
+			break
+		}
+	}
+	return lanes, wants
+}
+
+// fresh returns the deliveries of an answer that are not in hand.
+func (s *scheduler) fresh(l *lane, fetched outbox.Fetched) []outbox.Due {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range l.settled {
+		l.inHand[id] = struct{}{}
+	}
+	var due []outbox.Due
+	for _, d := range fetched.Due {
+		if !d.Ready {
+			break // nothing of an ordered lane overtakes its head
+		}
+		if _, held := l.inHand[d.ID]; !held {
+			due = append(due, d)
+		}
+	}
+	for _, id := range l.settled {
+		delete(l.inHand, id)
+	}
+	return due
+}
+
+// fill queues what was fetched for a lane. more says that there is more to fetch.
+func (s *scheduler) fill(l *lane, epoch int64, fetched outbox.Fetched, jobs []job, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.fetching = false
+	settled := l.settled
+	l.settled = nil
+	if l.Epoch != epoch {
+		l.hungry = true // taken up again meanwhile
+		signal(s.fetch)
+		return
+	}
+	if !fetched.Held {
+		s.lose(l)
+		return
+	}
+	l.touches = fetched.Touches
+	if l.closing || l.lost {
+		return
+	}
+	done := make(map[models.DeliveryID]struct{}, len(settled))
+	for _, id := range settled {
+		done[id] = struct{}{}
+	}
+	for _, j := range jobs {
+		if _, over := done[j.due.ID]; over {
+			continue
+		}
+		l.inHand[j.due.ID] = struct{}{}
+		l.queue = append(l.queue, j)
+	}
+	l.hungry = l.hungry || more
+	l.idleFrom = time.Now()
+	s.relist(l)
+	s.free.Signal()
+}
+
+// failFetch makes a lane hungry again after a fetch that failed.
+func (s *scheduler) failFetch(lanes []*lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range lanes {
+		l.fetching, l.hungry, l.settled = false, true, nil
+	}
+}
+
+// lose stops sending on a lane that belongs to someone else. It is forgotten
+// once nothing of it is in hand.
+func (s *scheduler) lose(l *lane) {
+	l.lost = true
+	l.drop()
+	if l.quiet() {
+		s.forget(l)
+	}
+}

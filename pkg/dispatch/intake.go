@@ -1,0 +1,174 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/txn-service/txn/pkg/outbox"
+)
+
+const (
+	// maxLanes caps the lanes that a process holds, and with them its memory.
+	maxLanes   = 256
+	claimBatch = 64
+	fetchBatch = 64
+	// unsendableHold is how long an endpoint waits whose secret cannot be opened.
+	unsendableHold = time.Minute
+	// The poll behind the notifications.
+	pollHealthy = time.Second
+	pollDeaf    = 250 * time.Millisecond
+	pollSoonest = 10 * time.Millisecond
+)
+
+// fanOut moves events from the outbox to deliveries whenever there are any, until
+// ctx ends. Its probe doubles as the poll for lanes that become due.
+func (d *Dispatcher) fanOut(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.events:
+		case <-timer.C:
+		}
+		timer.Reset(d.fanOutOnce(ctx))
+	}
+}
+
+// fanOutOnce returns when to look again at the latest.
+func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
+	poll := pollHealthy
+	if !d.listener.Healthy() {
+		poll = pollDeaf
+	}
+	waiting, err := d.store.Probe(ctx)
+	if err != nil {
+		d.trouble(ctx, "probe", err)
+		return poll
+	}
+	for _, part := range waiting.Parts {
+		if err := d.fanOutPart(ctx, part); err != nil {
+			d.trouble(ctx, "fan-out", err)
+			return poll
+		}
+	}
+	if waiting.Lane && waiting.LaneIn <= 0 {
+		signal(d.claim)
+	} else if waiting.Lane {
+		poll = min(poll, max(waiting.LaneIn, pollSoonest))
+	}
+	return poll
+}
+
+func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
+	for more := true; more && ctx.Err() == nil; {
+		result, err := d.store.FanOut(ctx, part)
+		if err != nil {
+			return err
+		}
+		more = result.More
+		if len(result.Mine) > 0 {
+			d.scheduler.poke(result.Mine...)
+		}
+		if result.Due {
+			signal(d.claim)
+		}
+		full := result.Due && d.scheduler.vacancies(maxLanes) == 0
+		if len(result.Foreign) > 0 || full {
+			if err := d.store.NotifyLanes(ctx, result.Foreign, full); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeIn leases lanes and reads what is due on held ones, until ctx ends.
+func (d *Dispatcher) takeIn(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.claim:
+			d.claimLanes(ctx)
+		case <-d.scheduler.fetch:
+		}
+		d.fetchLanes(ctx)
+	}
+}
+
+func (d *Dispatcher) claimLanes(ctx context.Context) {
+	limit := min(d.scheduler.vacancies(maxLanes), claimBatch)
+	if limit == 0 {
+		return
+	}
+	sentAt := time.Now()
+	rows, err := d.store.Claim(ctx, limit)
+	if err != nil {
+		d.trouble(ctx, "claim", err)
+		return
+	}
+	for i := range rows {
+		t, err := newTarget(&rows[i], d.options.Keyring)
+		if err != nil {
+			d.log.WithError(err).WithField("webhook", rows[i].WebhookID.String()).Error("endpoint cannot be sent to")
+		}
+		d.scheduler.hold(rows[i], t, sentAt)
+	}
+	if len(rows) == limit {
+		signal(d.claim)
+	}
+}
+
+func (d *Dispatcher) fetchLanes(ctx context.Context) {
+	lanes, wants := d.scheduler.hungryLanes(fetchBatch)
+	if len(lanes) == 0 {
+		return
+	}
+	fetched, err := d.store.Fetch(ctx, wants)
+	var fresh [][]job
+	if err == nil {
+		fresh, err = d.jobs(ctx, lanes, wants, fetched)
+	}
+	if err != nil {
+		d.trouble(ctx, "fetch", err)
+		d.scheduler.failFetch(lanes)
+		return
+	}
+	for i, l := range lanes {
+		more := len(fetched[i].Due) >= wants[i].Limit && len(fresh[i]) > 0
+		d.scheduler.fill(l, wants[i].Epoch, fetched[i], fresh[i], more)
+	}
+}
+
+// jobs joins what is due and not in hand with the events to send.
+func (d *Dispatcher) jobs(ctx context.Context, lanes []*lane, wants []outbox.Want, fetched []outbox.Fetched) ([][]job, error) {
+	due := make([][]outbox.Due, len(lanes))
+	seen := make(map[outbox.EventKey]bool)
+	var keys []outbox.EventKey
+	for i, l := range lanes {
+		due[i] = d.scheduler.fresh(l, fetched[i])
+		for _, one := range due[i] {
+			if key := (outbox.EventKey{BusinessID: wants[i].BusinessID, EventID: one.EventID}); !seen[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+		}
+	}
+	jobs := make([][]job, len(lanes))
+	if len(keys) == 0 {
+		return jobs, nil
+	}
+	messages, err := d.store.Messages(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range lanes {
+		jobs[i] = make([]job, len(due[i]))
+		for n, one := range due[i] {
+			jobs[i][n] = job{lane: l, key: wants[i].LaneKey, due: one, message: messages[outbox.EventKey{BusinessID: wants[i].BusinessID, EventID: one.EventID}]}
+		}
+	}
+	return jobs, nil
+}

@@ -1,0 +1,268 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/txn-service/txn/pkg/outbox"
+)
+
+const (
+	beatInterval = 2 * time.Second
+	keepInterval = 50 * time.Millisecond
+)
+
+// keep renews the leases of held lanes and gives back those with nothing to do,
+// until ctx ends.
+func (d *Dispatcher) keep(ctx context.Context) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	var beaten time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.scheduler.keep:
+		case <-d.changed:
+			beaten = time.Time{}
+		case <-tick.C:
+		}
+		if now := time.Now(); now.Sub(beaten) >= beatInterval {
+			beaten = now
+			d.beat(ctx)
+		}
+		if d.giveBack(ctx) {
+			beaten = time.Time{}
+		}
+	}
+}
+
+// beat renews all leases and learns what has changed.
+func (d *Dispatcher) beat(ctx context.Context) {
+	beats, lanes := d.scheduler.beats()
+	if len(beats) == 0 {
+		return
+	}
+	sentAt := time.Now()
+	kept, err := d.store.Heartbeat(ctx, beats)
+	if err != nil {
+		d.trouble(ctx, "heartbeat", err)
+		return
+	}
+	for _, change := range d.scheduler.renew(lanes, kept, sentAt) {
+		d.reload(ctx, change)
+	}
+	for _, k := range kept {
+		if k.Overdue {
+			d.disable(ctx, k.LaneKey, "it has only failed for five days")
+		}
+	}
+}
+
+// beats lists what is held, with what has been learned since the last time.
+func (s *scheduler) beats() ([]outbox.Beat, map[outbox.LaneKey]*lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	beats := make([]outbox.Beat, 0, len(s.lanes))
+	lanes := make(map[outbox.LaneKey]*lane, len(s.lanes))
+	for key, l := range s.lanes {
+		if l.lost {
+			if l.quiet() {
+				s.forget(l)
+			}
+			continue
+		}
+		beats = append(beats, outbox.Beat{LaneKey: key, Epoch: l.Epoch, Health: l.health})
+		lanes[key] = l
+		l.health = outbox.HealthUnknown
+	}
+	return beats, lanes
+}
+
+// renew takes the answer of a heartbeat in and returns the lanes whose endpoint
+// has changed.
+func (s *scheduler) renew(asked map[outbox.LaneKey]*lane, kept []outbox.Kept, sentAt time.Time) (changed []outbox.LaneKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range kept {
+		l := asked[k.LaneKey]
+		delete(asked, k.LaneKey)
+		if l.Epoch != k.Epoch {
+			continue
+		}
+		l.trusted = sentAt.Add(trust)
+		s.relist(l)
+		if k.Touches != l.touches {
+			if l.closing {
+				l.touches = k.Touches // it is blocked: the new work waits as well
+			} else if !l.hungry {
+				l.hungry = true
+				signal(s.fetch)
+			}
+		}
+		if k.Blocked {
+			l.close(0)
+		}
+		if k.ConfigVersion != l.ConfigVersion {
+			changed = append(changed, k.LaneKey)
+		}
+	}
+	for _, l := range asked {
+		if s.lanes[l.LaneKey] == l {
+			s.lose(l)
+		}
+	}
+	s.free.Signal()
+	return changed
+}
+
+// reload reads a changed endpoint.
+func (d *Dispatcher) reload(ctx context.Context, key outbox.LaneKey) {
+	rows, err := d.store.Reload(ctx, key)
+	if err != nil || len(rows) == 0 {
+		return // the next heartbeat tells again
+	}
+	t, err := newTarget(&rows[0], d.options.Keyring)
+	s := d.scheduler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[key]
+	if l == nil || l.Epoch != rows[0].Epoch {
+		return
+	}
+	if err != nil {
+		d.log.WithError(err).WithField("webhook", key.WebhookID.String()).Error("endpoint cannot be sent to")
+		l.close(unsendableHold)
+		return
+	}
+	if l.Ordered != rows[0].Ordered {
+		l.drop() // what was fetched may be in the wrong order
+		l.hungry = true
+	}
+	l.Lane, l.target = rows[0], t
+	s.relist(l)
+	signal(s.fetch)
+	s.free.Signal()
+}
+
+// giveBack releases lanes that have been idle or have closed. It returns true
+// when a closed one was refused: a heartbeat must tell its touches.
+func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
+	releases, lanes := d.scheduler.releasable(time.Now())
+	if len(releases) == 0 {
+		return false
+	}
+	for i, l := range lanes {
+		if l.expire {
+			d.expire(ctx, releases[i].LaneKey)
+			l.expire = false // only this goroutine looks at it while the lane is quiet
+		}
+	}
+	released, err := d.store.Release(ctx, releases)
+	if err != nil {
+		d.trouble(ctx, "release", err)
+		d.scheduler.unrelease(lanes)
+		return false
+	}
+	refused = d.scheduler.released(releases, lanes, released)
+	for _, r := range released {
+		if r.Overdue {
+			d.disable(ctx, r.LaneKey, "it has only failed for five days")
+		}
+	}
+	if d.scheduler.vacancies(maxLanes) <= len(released) {
+		signal(d.claim) // lanes may have waited for room
+	}
+	return refused
+}
+
+func (s *scheduler) releasable(now time.Time) (releases []outbox.Release, lanes []*lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, l := range s.lanes {
+		if l.lost || !l.quiet() || len(l.queue) > 0 || l.releasing {
+			continue
+		}
+		if !l.closing && (l.hungry || now.Sub(l.idleFrom) < linger) {
+			continue
+		}
+		l.releasing = true
+		lanes = append(lanes, l)
+		releases = append(releases, outbox.Release{
+			LaneKey: key, Epoch: l.Epoch, Touches: l.touches, Block: max(0, l.hold.Sub(now)), Ordered: l.Ordered,
+			BreakerFailures: l.breaker.failures, Health: l.health,
+		})
+	}
+	return releases, lanes
+}
+
+func (s *scheduler) unrelease(lanes []*lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range lanes {
+		l.releasing = false
+	}
+}
+
+// released forgets the lanes that were given back, unless they have been claimed
+// again in between. One that was refused is lost or has new work: it fetches, or
+// if it has closed, needs a heartbeat.
+func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []outbox.Released) (refused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	given := make(map[outbox.LaneKey]bool, len(released))
+	for _, r := range released {
+		given[r.LaneKey] = true
+	}
+	for i, l := range lanes {
+		l.releasing = false
+		switch {
+		case l.Epoch != asked[i].Epoch || s.lanes[l.LaneKey] != l:
+		case given[l.LaneKey]:
+			s.forget(l)
+		case l.closing:
+			refused = true
+		default:
+			l.hungry = true
+			signal(s.fetch)
+		}
+	}
+	return refused
+}
+
+// expire ends the part of a dead endpoint's backlog that is older than the whole
+// schedule.
+func (d *Dispatcher) expire(ctx context.Context, key outbox.LaneKey) {
+	for {
+		n, err := d.store.Expire(ctx, key, d.options.Schedule.Total())
+		if err != nil {
+			d.trouble(ctx, "expire", err)
+			return
+		}
+		if n > 0 {
+			d.log.WithField("webhook", key.WebhookID.String()).WithField("deliveries", n).
+				Warn("deliveries ended: the endpoint failed for as long as the whole retry schedule")
+		}
+		if n < 10_000 {
+			return
+		}
+	}
+}
+
+// disable ends an endpoint; when it fails, the endpoint's next answer brings it
+// here again.
+func (d *Dispatcher) disable(ctx context.Context, key outbox.LaneKey, reason string) {
+	err := d.db.InTx(ctx, func(tx *gorm.DB) error {
+		_, err := outbox.Disable(tx, key.BusinessID, key.WebhookID, reason)
+		return err
+	})
+	if err != nil {
+		d.trouble(ctx, "disable", err)
+		return
+	}
+	d.log.WithField("business", key.BusinessID.String()).WithField("webhook", key.WebhookID.String()).
+		WithField("reason", reason).Warn("endpoint disabled")
+	signal(d.events)
+}

@@ -1,0 +1,162 @@
+package dispatch
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
+)
+
+// job is one delivery in hand.
+type job struct {
+	lane    *lane
+	key     outbox.LaneKey
+	due     outbox.Due
+	message outbox.Message
+}
+
+// target is an endpoint ready to be sent to. It never changes: a lane whose
+// endpoint was changed gets another.
+type target struct {
+	url    *url.URL
+	header http.Header
+	signer *webhook.Signer
+}
+
+func newTarget(row *outbox.Lane, keyring *webhook.Keyring) (*target, error) {
+	address, err := url.Parse(row.URL)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the URL of %s: %w", row.WebhookID, err)
+	}
+	secrets := make([][]byte, 0, 2)
+	for _, ciphertext := range [][]byte{row.Secret, row.PreviousSecret} {
+		if ciphertext == nil {
+			continue
+		}
+		secret, err := keyring.Open(row.BusinessID, row.WebhookID, ciphertext)
+		if err != nil {
+			return nil, fmt.Errorf("the secret of %s: %w", row.WebhookID, err)
+		}
+		secrets = append(secrets, secret)
+	}
+	header := make(http.Header, len(row.Headers)+5)
+	for name, value := range row.Headers {
+		header.Set(name, value)
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("User-Agent", userAgent)
+	return &target{url: address, header: header, signer: webhook.NewSigner(secrets...)}, nil
+}
+
+// lane is a held lane. All fields belong to the scheduler's lock.
+type lane struct {
+	outbox.Lane
+	target  *target
+	tenant  *tenant
+	breaker breaker
+	health  outbox.Health
+
+	queue    []job
+	inFlight int
+	// inHand are the deliveries from fetch to confirmed completion: still pending
+	// in the database, not to be sent again.
+	inHand map[models.DeliveryID]struct{}
+	// settled were completed while a fetch was under way that may still show them.
+	settled []models.DeliveryID
+
+	// hungry says that there may be work that has not been fetched.
+	hungry   bool
+	fetching bool
+	touches  int64
+	idleFrom time.Time
+
+	// trusted is until when the lease is certain, on the local clock.
+	trusted time.Time
+	// closing lanes send nothing more and are released once nothing is in hand,
+	// blocked until hold; lost ones belong to someone else.
+	closing, lost bool
+	hold          time.Time
+	releasing     bool // the statement is under way
+	// expire says that the breaker's probe failed: what is too old ends.
+	expire bool
+
+	listed   bool // in its tenant's list of lanes with work
+	parked   bool // waits for its rate limit
+	nextSend time.Time
+	slow     bool
+	average  time.Duration
+}
+
+// slowAbove is the average latency above which a lane shares a quarter of the
+// slots with all other slow ones.
+const slowAbove = 2 * time.Second
+
+// capacity is how many requests the lane may have in flight.
+func (l *lane) capacity() int {
+	if l.Ordered || l.breaker.probing() {
+		return 1
+	}
+	return l.MaxConcurrency
+}
+
+// quantum is how many deliveries a fetch asks for beyond those in hand.
+func (l *lane) quantum() int {
+	if l.breaker.probing() {
+		return 1
+	}
+	return max(32, min(2*l.MaxConcurrency, 1024))
+}
+
+// runnable reports whether the next delivery may be sent now but for the rate
+// limit.
+func (l *lane) runnable(now time.Time) bool {
+	return len(l.queue) > 0 && !l.closing && !l.lost && l.inFlight < l.capacity() && now.Before(l.trusted)
+}
+
+// drop forgets what was fetched and not sent: it is still pending.
+func (l *lane) drop() {
+	for _, j := range l.queue {
+		delete(l.inHand, j.due.ID)
+	}
+	l.queue = nil
+}
+
+// close ends sending; the lane stays blocked for the time given.
+func (l *lane) close(hold time.Duration) {
+	l.closing = true
+	if until := time.Now().Add(hold); until.After(l.hold) {
+		l.hold = until
+	}
+	l.drop()
+}
+
+// quiet reports that nothing is in flight or waits to be completed.
+func (l *lane) quiet() bool { return l.inFlight == 0 && len(l.inHand) == 0 && !l.fetching }
+
+// observe keeps the average latency, the newest answer counting an eighth.
+func (l *lane) observe(latency time.Duration) {
+	l.average += (latency - l.average) / 8
+	l.slow = l.average > slowAbove
+}
+
+// pace returns how long to wait for the rate limit, and takes a place when it is
+// nothing. A twentieth of a second's requests may go at once.
+func (l *lane) pace(now time.Time) time.Duration {
+	if l.RateLimit == nil {
+		return 0
+	}
+	interval := time.Second / time.Duration(*l.RateLimit)
+	burst := max(interval, time.Second/20)
+	if l.nextSend.Before(now) {
+		l.nextSend = now
+	}
+	if wait := l.nextSend.Sub(now) - burst + interval; wait > 0 {
+		return wait
+	}
+	l.nextSend = l.nextSend.Add(interval)
+	return 0
+}

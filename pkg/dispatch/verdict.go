@@ -1,0 +1,114 @@
+package dispatch
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/webhook"
+)
+
+// maxRetryAfter caps what a Retry-After can ask for.
+const maxRetryAfter = time.Hour
+
+// outcome classes of an attempt, as metrics and logs name them.
+const (
+	outcomeDelivered = "delivered"
+	outcomeRedirect  = "3xx"
+	outcomeClient    = "4xx"
+	outcomeServer    = "5xx"
+	outcomeTimeout   = "timeout"
+	outcomeTransport = "transport"
+	outcomeRefused   = "refused"
+	outcomeOther     = "other"
+)
+
+// verdict is what an answer means for the delivery and for the lane.
+type verdict struct {
+	outcome string
+	status  models.DeliveryStatus
+	// wait is how long a pending delivery waits.
+	wait   time.Duration
+	reason string
+	// scheduled is the schedule's wait alone, which also caps the breaker.
+	scheduled time.Duration
+	// breaks counts towards the circuit breaker.
+	breaks bool
+	// hold keeps the whole lane back: Retry-After.
+	hold time.Duration
+	// gone disables the endpoint.
+	gone bool
+}
+
+// judge is a pure function of the answer, the attempt's number in its run and
+// the jitter in [0, 1).
+func judge(a *answer, attempt int, schedule webhook.Schedule, jitter float64, now time.Time) verdict {
+	v := verdict{outcome: outcomeOf(a)}
+	if v.outcome == outcomeDelivered {
+		v.status = models.DeliveryDelivered
+		return v
+	}
+	v.breaks = a.status == 0 || a.status >= 500
+	if a.status == http.StatusGone {
+		v.status, v.gone, v.reason = models.DeliveryFailed, true, "the endpoint answered 410 Gone"
+		return v
+	}
+	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		v.hold = retryAfter(a.retryAfter, now)
+	}
+	wait, again := schedule.Wait(attempt, jitter)
+	if !again {
+		v.status, v.reason = models.DeliveryFailed, "no attempt left: "+describe(a)
+		return v
+	}
+	v.status, v.scheduled, v.wait = models.DeliveryPending, wait, max(wait, v.hold)
+	return v
+}
+
+func outcomeOf(a *answer) string {
+	switch {
+	case a.status >= 200 && a.status < 300:
+		return outcomeDelivered
+	case a.status >= 300 && a.status < 400:
+		return outcomeRedirect
+	case a.status >= 400 && a.status < 500:
+		return outcomeClient
+	case a.status >= 500:
+		return outcomeServer
+	case a.status != 0:
+		return outcomeOther
+	case a.timedOut:
+		return outcomeTimeout
+	case a.reason() == errForbiddenAddress.Error():
+		return outcomeRefused
+	default:
+		return outcomeTransport
+	}
+}
+
+func describe(a *answer) string {
+	if a.status != 0 {
+		return "the endpoint answered " + strconv.Itoa(a.status)
+	}
+	return a.reason()
+}
+
+// retryAfter reads the header in either form (RFC 9110 §10.2.3), capped at an
+// hour; what cannot be read is nothing.
+func retryAfter(header string, now time.Time) time.Duration {
+	if header == "" {
+		return 0
+	}
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
+
+func jitter() float64 { return rand.Float64() }

@@ -1,0 +1,157 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
+)
+
+// completion is a result on its way to the database, with its job.
+type completion struct {
+	job    job
+	result outbox.Result
+	log    attemptLog
+}
+
+// work is one slot: it sends what the scheduler gives it until that stops. ctx
+// bounds the sends themselves.
+func (d *Dispatcher) work(ctx context.Context) {
+	for {
+		j, t, ok := d.scheduler.take()
+		if !ok {
+			return
+		}
+		d.attempt(ctx, j, t)
+	}
+}
+
+func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
+	var a answer
+	var v verdict
+	if t == nil {
+		d.scheduler.refuse(j)
+		return
+	}
+	if j.message.Body == nil {
+		a = answer{sentAt: time.Now(), err: errNoEvent}
+		v = verdict{outcome: outcomeRefused, status: models.DeliveryFailed, reason: errNoEvent.Error()}
+	} else {
+		a = d.client.send(ctx, newRequest(j, t), j.message.Body)
+		if errors.Is(ctx.Err(), context.Canceled) && a.err != nil {
+			// The process is stopping and cut its own request off: that says
+			// nothing about the endpoint, and the delivery is still pending.
+			d.scheduler.abandon(j)
+			return
+		}
+		v = judge(&a, j.due.RunAttempt+1, d.options.Schedule, jitter(), time.Now())
+	}
+	if d.afterSend != nil {
+		d.afterSend(j.due)
+	}
+	d.metrics.attempt(&j, &a, &v)
+	// Completed first, then the slot freed: an ordered lane must not be seen
+	// without anything in hand in between.
+	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait}}
+	d.scheduler.finish(j, &a, &v)
+	if v.gone {
+		go d.gone(j.key)
+	}
+}
+
+// errNoEvent ends deliveries of events that retention has deleted.
+var errNoEvent = errors.New("the event has been deleted")
+
+// newRequest signs the body and addresses it.
+func newRequest(j job, t *target) *http.Request {
+	now := time.Now()
+	header := maps.Clone(t.header)
+	header[webhook.HeaderID] = []string{j.due.EventID.String()}
+	header[webhook.HeaderTimestamp] = []string{strconv.FormatInt(now.Unix(), 10)}
+	header[webhook.HeaderSignature] = []string{t.signer.Sign(j.due.EventID, now, j.message.Body)}
+	return &http.Request{
+		Method: http.MethodPost, URL: t.url, Host: t.url.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+}
+
+func resultOf(j *job, a *answer, v *verdict) outbox.Result {
+	return outbox.Result{
+		BusinessID: j.key.BusinessID, DeliveryID: j.due.ID, Run: j.due.Run, AttemptCount: j.due.AttemptCount,
+		Status: v.status, Wait: v.wait, FailureReason: v.reason, StatusCode: a.status, Latency: a.latency,
+		ResponseBody: a.body, Error: a.reason(), SentAt: a.sentAt,
+	}
+}
+
+// gone disables an endpoint that answered 410.
+func (d *Dispatcher) gone(key outbox.LaneKey) {
+	ctx, cancel := context.WithTimeout(context.Background(), disableTimeout)
+	defer cancel()
+	d.disable(ctx, key, "it answered 410 Gone")
+}
+
+const disableTimeout = 10 * time.Second
+
+// abandon puts a delivery back that was not sent to the end.
+func (s *scheduler) abandon(j job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.occupy(j.lane, -1)
+	delete(j.lane.inHand, j.due.ID)
+	j.lane.idleFrom = time.Now()
+}
+
+// refuse puts a delivery back that cannot be signed, and closes its lane for a
+// while: with the right key in the list nothing is lost.
+func (s *scheduler) refuse(j job) {
+	s.abandon(j)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.lane.close(unsendableHold)
+}
+
+// attemptLog is what the canonical line of an attempt needs beside its result.
+type attemptLog struct {
+	host    string
+	outcome string
+	wait    time.Duration
+}
+
+// logAttempt writes the one line of an attempt: no body, no header, and of the
+// URL the host alone, since paths and queries carry tokens.
+func (d *Dispatcher) logAttempt(c *completion, accepted bool) {
+	level := logrus.InfoLevel
+	if c.result.Status == models.DeliveryFailed {
+		level = logrus.WarnLevel
+	}
+	if !d.log.Logger.IsLevelEnabled(level) {
+		return
+	}
+	fields := logrus.Fields{
+		"business": c.result.BusinessID.String(), "webhook": c.job.key.WebhookID.String(),
+		"delivery": c.result.DeliveryID.String(), "event": c.job.due.EventID.String(), "event_type": string(c.job.message.Type),
+		"host": c.log.host, "outcome": c.log.outcome, "delivery_status": string(c.result.Status),
+		"attempt": c.result.AttemptCount + 1, "run": c.result.Run, "duration_ms": c.result.Latency.Milliseconds(),
+	}
+	if c.result.StatusCode != 0 {
+		fields["status"] = c.result.StatusCode
+	}
+	if c.result.Error != "" {
+		fields["error"] = c.result.Error
+	}
+	if c.result.Status == models.DeliveryPending {
+		fields["next_attempt_in"] = c.log.wait.Round(time.Millisecond).String()
+	}
+	if !accepted {
+		fields["stale"] = true
+	}
+	d.log.WithFields(fields).Log(level, "webhook attempt")
+}
