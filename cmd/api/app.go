@@ -19,6 +19,7 @@ import (
 	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/ledger"
 	"github.com/txn-service/txn/pkg/logging"
+	"github.com/txn-service/txn/pkg/outbox"
 	"github.com/txn-service/txn/pkg/ratelimit"
 	"github.com/txn-service/txn/pkg/telemetry"
 	"github.com/txn-service/txn/pkg/webhook"
@@ -37,6 +38,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	if err != nil {
 		return err
 	}
+	log.SetFormatter(middleware.FormatLines(log.Formatter))
 	proxies, err := middleware.ParseProxies(settings.API.TrustedProxies)
 	if err != nil {
 		return err
@@ -90,16 +92,17 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 		return err
 	}
 	defer listeners.close()
+	notifier := outbox.NewNotifier(db)
 	book := ledger.New(db, ledger.Options{
 		Committers: settings.Ledger.Committers, MaxBatch: settings.Ledger.MaxBatch, Queue: settings.Ledger.Queue,
-		Observer: telemetry.NewLedger(registry),
+		AfterCommit: notifier.Wake, Observer: telemetry.NewLedger(registry),
 	}, log)
 
 	// Servers.
 
 	api, err := httpapi.New(httpapi.Deps{
 		DB: db, Ledger: book, Webhooks: webhooks, Verifier: verifier,
-		PerClient: perClient, PerKey: perKey, Counters: counters, Proxies: proxies,
+		PerClient: perClient, PerKey: perKey, Counters: counters, Proxies: proxies, AfterCommit: notifier.Wake,
 		Log: log, Metrics: telemetry.NewHTTP(registry),
 	})
 	if err != nil {
@@ -116,6 +119,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	defer stopBackground()
 	var reporting sync.WaitGroup
 	reporting.Go(func() { verifier.Run(background) })
+	reporting.Go(func() { notifier.Run(background) })
 	where := listeners.addresses()
 	log.WithFields(logrus.Fields{"api": where.api, "admin": where.admin}).Info("listening")
 	ready(where)

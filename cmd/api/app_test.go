@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -137,6 +138,36 @@ func TestServe(t *testing.T) {
 	require.Contains(t, log, `"route":"/v1/business"`)
 	require.NotContains(t, log, key)
 	require.NotContains(t, log, encryptionKey)
+}
+
+// TestDispatchersAreWoken: an account that was created is an event, and
+// dispatchers hear at once that there is one.
+func TestDispatchersAreWoken(t *testing.T) {
+	t.Parallel()
+	base := dbtest.New(t)
+	key := issueKey(t, base.URL)
+	a := start(t, settings(base.URL))
+	listener, err := pgx.Connect(t.Context(), base.URL)
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close(context.Background()) })
+	_, err = listener.Exec(t.Context(), `LISTEN txn_outbox`)
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+a.api+"/v1/accounts", strings.NewReader(`{"name":"Main"}`))
+	require.NoError(t, err)
+	for name, value := range map[string]string{
+		"Authorization": "Bearer " + key, "Content-Type": "application/json", "Idempotency-Key": "k",
+	} {
+		request.Header.Set(name, value)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(request)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusCreated, res.StatusCode)
+	patience, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = listener.WaitForNotification(patience)
+	require.NoError(t, err)
 }
 
 func TestRefusesToStart(t *testing.T) {

@@ -92,6 +92,7 @@ func (a *API) deps(t testing.TB, o Options) httpapi.Deps {
 	t.Helper()
 	log, err := logging.New(a.log, "debug", "json")
 	require.NoError(t, err)
+	log.SetFormatter(middleware.FormatLines(log.Formatter))
 	proxies, err := middleware.ParseProxies(o.TrustedProxies)
 	require.NoError(t, err)
 	keyring, err := webhook.NewKeyring([][]byte{bytes.Repeat([]byte{7}, 32)})

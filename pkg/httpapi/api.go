@@ -32,6 +32,9 @@ type Deps struct {
 	PerClient, PerKey *ratelimit.Limit
 	// Counters is where the limits count; /health tells how it is.
 	Counters *ratelimit.Store
+	// AfterCommit is called after each commit that may have written events; it must
+	// not block. The ledger calls its own. Optional.
+	AfterCommit func()
 	// Proxies are believed about the client's address; nil means none.
 	Proxies middleware.Proxies
 	Log     *logrus.Logger
@@ -58,6 +61,9 @@ func New(deps Deps) (*API, error) {
 	if deps.DB == nil || deps.Ledger == nil || deps.Webhooks == nil || deps.Verifier == nil ||
 		deps.Counters == nil || deps.Log == nil || deps.Metrics == nil {
 		return nil, errors.New("httpapi: a dependency is missing")
+	}
+	if deps.AfterCommit == nil {
+		deps.AfterCommit = func() {}
 	}
 	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), engine: gin.New()}
 	a.engine.RedirectTrailingSlash = false

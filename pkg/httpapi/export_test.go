@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"net/http"
+
 	"github.com/gin-gonic/gin"
 	"gorm.io/gorm"
 
@@ -41,4 +43,20 @@ func (a *API) Routes() []RouteOf {
 		routes = append(routes, RouteOf{r.method, r.path, r.scope, r.traits&hasQuery != 0})
 	}
 	return routes
+}
+
+// ReadTransaction reads a movement as createTransaction does and answers with
+// body instead of posting it.
+func ReadTransaction(c *gin.Context, body []byte) error {
+	var transaction newTransaction
+	if err := decode(c, &transaction); err != nil {
+		return err
+	}
+	if _, err := takeKey(c, transaction.key()); err != nil {
+		return err
+	}
+	if _, err := transaction.toLedger(); err != nil {
+		return err
+	}
+	return respondEncoded(c, http.StatusCreated, body)
 }

@@ -44,6 +44,8 @@ func (a *API) once(
 	}
 	if repeated {
 		markReplayed(c)
+	} else {
+		a.AfterCommit()
 	}
 	return respondEncoded(c, answer.Status, answer.Body)
 }

@@ -3,24 +3,20 @@ package ratelimit
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/ulule/limiter/v3"
 	"github.com/ulule/limiter/v3/drivers/store/memory"
 )
 
 // maxWindows bounds how many windows one generation of the memory store opens,
-// about 20 MB of counters.
-const maxWindows = 100_000
-
-// cleanInterval is how often expired windows are dropped from memory.
-const cleanInterval = 30 * time.Second
+// about 10 MB of counters.
+const maxWindows = 50_000
 
 // windows is a memory store of bounded size. ulule's keeps a counter for each
 // key until its window ends, which for a limit per day and a caller with many
 // addresses is without bound; when too many windows have been opened, windows
-// starts over with an empty store. Whoever commands that many addresses gains
-// nothing by it.
+// starts over with an empty store. That grants whoever is counted then a second
+// allowance, and spares a goroutine that walks the counters.
 type windows struct {
 	mu     sync.Mutex
 	store  limiter.Store
@@ -30,8 +26,9 @@ type windows struct {
 
 func newWindows(most int) *windows { return &windows{store: newMemoryStore(), most: most} }
 
+// newMemoryStore returns a store without ulule's cleaner.
 func newMemoryStore() limiter.Store {
-	return memory.NewStoreWithOptions(limiter.StoreOptions{CleanUpInterval: cleanInterval})
+	return memory.NewStoreWithOptions(limiter.StoreOptions{CleanUpInterval: 0})
 }
 
 // take counts in memory; the memory store never returns an error.
