@@ -1,0 +1,56 @@
+// Command dispatcher sends txn's webhooks. Any number of them may run side by
+// side on one PostgreSQL; the work divides itself among them.
+//
+//	dispatcher [--config dispatcher.yaml] [--version]
+//
+// Every setting can be given by a TXN_* environment variable;
+// configs/dispatcher.yaml documents them. SIGTERM and SIGINT finish the requests
+// in flight, give the leases back and exit 0.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/txn-service/txn/pkg/build"
+	"github.com/txn-service/txn/pkg/config"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	file := flag.String("config", "", "YAML `file` with settings; TXN_* variables win over it")
+	version := flag.Bool("version", false, "print the version and exit")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "dispatcher: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(exitUsage)
+	}
+	if *version {
+		fmt.Println("dispatcher", build.Current().Version)
+		return
+	}
+	// The first signal drains; a second one, no longer caught, ends the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := load(ctx, *file); err != nil {
+		fmt.Fprintln(os.Stderr, "dispatcher:", err)
+		os.Exit(exitFailed)
+	}
+}
+
+func load(ctx context.Context, file string) error {
+	settings, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	return run(ctx, settings, os.Stdout, func(string) {})
+}
