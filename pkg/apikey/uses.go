@@ -92,7 +92,7 @@ const useSQL = `WITH used AS (
 	ORDER BY k.business_id, k.id
 	FOR NO KEY UPDATE OF k
 )
-UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, l.at)
+UPDATE api_keys k SET last_used_at = l.at
 FROM locked l WHERE k.business_id = l.business_id AND k.id = l.id`
 
 func (u *uses) write(ctx context.Context, batch map[keyRef]time.Time) error {
