@@ -68,7 +68,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 		return err
 	}
 	if client != nil {
-		defer client.Close()
+		defer func() { _ = client.Close() }() // there is nothing to save
 	}
 	counters := ratelimit.NewStore(client, registry, log)
 	perClient, err := ratelimit.New("ip", settings.RateLimit.PerIP, counters)
@@ -87,7 +87,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 		return err
 	}
 	verifier := apikey.NewVerifier(db)
-	listeners, err := listen(settings.API)
+	listeners, err := listen(ctx, settings.API)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -23,14 +24,15 @@ type listeners struct {
 }
 
 // listen opens the ports; both or none.
-func listen(settings config.API) (l listeners, err error) {
-	if l.api, err = net.Listen("tcp", settings.Listen); err != nil {
+func listen(ctx context.Context, settings config.API) (l listeners, err error) {
+	var open net.ListenConfig
+	if l.api, err = open.Listen(ctx, "tcp", settings.Listen); err != nil {
 		return l, fmt.Errorf("api.listen: %w", err)
 	}
 	if settings.AdminListen == "" {
 		return l, nil
 	}
-	if l.admin, err = net.Listen("tcp", settings.AdminListen); err != nil {
+	if l.admin, err = open.Listen(ctx, "tcp", settings.AdminListen); err != nil {
 		return l, errors.Join(fmt.Errorf("api.admin_listen: %w", err), l.api.Close())
 	}
 	return l, nil

@@ -61,83 +61,83 @@ type API struct {
 }
 
 // New boots an API, which is stopped at the end of the test.
-func New(t testing.TB, options ...Options) *API {
-	t.Helper()
+func New(tb testing.TB, options ...Options) *API {
+	tb.Helper()
 	var o Options
 	if len(options) > 0 {
 		o = options[0]
 	}
 	if o.DatabaseURL == "" {
-		o.DatabaseURL = dbtest.New(t).URL
+		o.DatabaseURL = dbtest.New(tb).URL
 	}
 	db, err := database.Open(context.Background(), database.Options{URL: o.DatabaseURL, ApplicationName: "txn-apitest"})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(db.Close)
 	a := &API{DatabaseURL: o.DatabaseURL, DB: db, Metrics: prometheus.NewRegistry(), log: &logBuffer{}}
-	a.server, err = httpapi.New(a.deps(t, o))
-	require.NoError(t, err)
-	a.serve(t)
+	a.server, err = httpapi.New(a.deps(tb, o))
+	require.NoError(tb, err)
+	a.serve(tb)
 	a.client = &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	t.Cleanup(a.client.CloseIdleConnections)
+	tb.Cleanup(a.client.CloseIdleConnections)
 	if !o.Down {
-		a.Tenant = a.NewTenant(t)
+		a.Tenant = a.NewTenant(tb)
 	}
 	return a
 }
 
-func (a *API) deps(t testing.TB, o Options) httpapi.Deps {
-	t.Helper()
+func (a *API) deps(tb testing.TB, o Options) httpapi.Deps {
+	tb.Helper()
 	log, err := logging.New(a.log, "debug", "json")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	log.SetFormatter(middleware.FormatLines(log.Formatter))
 	proxies, err := middleware.ParseProxies(o.TrustedProxies)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	keyring, err := webhook.NewKeyring([][]byte{bytes.Repeat([]byte{7}, 32)})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	book := ledger.New(a.DB, ledger.Options{}, log)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		require.NoError(t, book.Close(ctx))
+		require.NoError(tb, book.Close(ctx))
 	})
 	deps := httpapi.Deps{
 		DB: a.DB, Ledger: book, Verifier: apikey.NewVerifier(a.DB), Log: log, Proxies: proxies,
 		Webhooks: webhook.NewStore(webhook.Options{Keyring: keyring, AllowInsecure: true}),
 		Metrics:  telemetry.NewHTTP(a.Metrics),
-		Counters: a.counters(t, o.RedisURL, log),
+		Counters: a.counters(tb, o.RedisURL, log),
 	}
 	deps.PerClient, err = ratelimit.New("ip", o.PerIP, deps.Counters)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	deps.PerKey, err = ratelimit.New("key", o.PerKey, deps.Counters)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return deps
 }
 
-func (a *API) counters(t testing.TB, redisURL string, log *logrus.Logger) *ratelimit.Store {
-	t.Helper()
+func (a *API) counters(tb testing.TB, redisURL string, log *logrus.Logger) *ratelimit.Store {
+	tb.Helper()
 	if redisURL == "" {
 		return ratelimit.NewStore(nil, a.Metrics, log)
 	}
 	client, err := ratelimit.NewClient(redisURL)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, client.Close()) })
 	return ratelimit.NewStore(client, a.Metrics, log)
 }
 
-func (a *API) serve(t testing.TB) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+func (a *API) serve(tb testing.TB) {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
 	a.URL = "http://" + listener.Addr().String()
 	server := httpapi.NewServer(a.server, logrus.StandardLogger())
 	go func() { _ = server.Serve(listener) }() // ends with ErrServerClosed
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		require.NoError(t, server.Shutdown(ctx))
+		require.NoError(tb, server.Shutdown(ctx))
 	})
 }
 

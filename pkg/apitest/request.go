@@ -50,17 +50,18 @@ func Context(ctx context.Context) Option {
 // Do calls the API for its tenant. path may have a query. body is sent as it is
 // when it is a string, []byte or io.Reader, as JSON otherwise; nil is no body. A
 // POST gets a new idempotency key. Options are applied in order.
-func (a *API) Do(t testing.TB, method, path string, body any, options ...Option) *Response {
-	t.Helper()
-	res, err := a.Try(t, method, path, body, options...)
-	require.NoError(t, err)
+func (a *API) Do(tb testing.TB, method, path string, body any, options ...Option) *Response {
+	tb.Helper()
+	res, err := a.Try(tb, method, path, body, options...)
+	require.NoError(tb, err)
 	return res
 }
 
 // Try is Do for calls that may get no answer. It may be called from any
 // goroutine.
-func (a *API) Try(t testing.TB, method, path string, body any, options ...Option) (*Response, error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, a.URL+path, encode(t, body))
+func (a *API) Try(tb testing.TB, method, path string, body any, options ...Option) (*Response, error) {
+	tb.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), method, a.URL+path, encode(tb, body))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,8 @@ func (a *API) Try(t testing.TB, method, path string, body any, options ...Option
 // NewKey returns a new idempotency key.
 func NewKey() string { return "test-" + models.NewID[models.EventPrefix]().String() }
 
-func encode(t testing.TB, body any) io.Reader {
+func encode(tb testing.TB, body any) io.Reader {
+	tb.Helper()
 	switch body := body.(type) {
 	case nil:
 		return nil
@@ -101,7 +103,7 @@ func encode(t testing.TB, body any) io.Reader {
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		t.Errorf("encoding a request: %v", err)
+		tb.Errorf("encoding a request: %v", err)
 	}
 	return bytes.NewReader(text)
 }

@@ -18,63 +18,63 @@ type Response struct {
 }
 
 // Require fails the test unless the answer has the status.
-func (r *Response) Require(t testing.TB, status int) *Response {
-	t.Helper()
-	require.Equal(t, status, r.Status, "%s", r.Body)
+func (r *Response) Require(tb testing.TB, status int) *Response {
+	tb.Helper()
+	require.Equal(tb, status, r.Status, "%s", r.Body)
 	return r
 }
 
 // JSON decodes the body, which must be an object. Numbers are float64.
-func (r *Response) JSON(t testing.TB) map[string]any {
-	t.Helper()
+func (r *Response) JSON(tb testing.TB) map[string]any {
+	tb.Helper()
 	var object map[string]any
-	require.NoError(t, json.Unmarshal(r.Body, &object), "%s", r.Body)
+	require.NoError(tb, json.Unmarshal(r.Body, &object), "%s", r.Body)
 	return object
 }
 
 // String returns a field of the body that must be a string.
-func (r *Response) String(t testing.TB, field string) string {
-	t.Helper()
-	text, ok := r.JSON(t)[field].(string)
-	require.True(t, ok, "%s is no string: %s", field, r.Body)
+func (r *Response) String(tb testing.TB, field string) string {
+	tb.Helper()
+	text, ok := r.JSON(tb)[field].(string)
+	require.True(tb, ok, "%s is no string: %s", field, r.Body)
 	return text
 }
 
 // Decode reads the body into a shape of package wire.
-func (r *Response) Decode(t testing.TB, into any) {
-	t.Helper()
-	require.NoError(t, json.Unmarshal(r.Body, into, json.RejectUnknownMembers(true)), "%s", r.Body)
+func (r *Response) Decode(tb testing.TB, into any) {
+	tb.Helper()
+	require.NoError(tb, json.Unmarshal(r.Body, into, json.RejectUnknownMembers(true)), "%s", r.Body)
 }
 
 // RequireProblem fails the test unless the answer is a whole problem document
 // with the status and code, and with a violation of each of the fields.
-func (r *Response) RequireProblem(t testing.TB, status int, code errs.Code, fields ...string) map[string]any {
-	t.Helper()
-	require.Equal(t, status, r.Status, "%s", r.Body)
-	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"))
-	object := r.JSON(t)
-	require.Equal(t, string(code), object["code"], "%s", r.Body)
-	require.InDelta(t, status, object["status"], 0)
-	require.Equal(t, code.Retryable(), object["retryable"])
-	require.NotEmpty(t, object["type"])
-	require.NotEmpty(t, object["title"])
-	require.NotEmpty(t, object["request_id"])
-	require.Equal(t, r.Header.Get("X-Request-Id"), object["request_id"])
+func (r *Response) RequireProblem(tb testing.TB, status int, code errs.Code, fields ...string) map[string]any {
+	tb.Helper()
+	require.Equal(tb, status, r.Status, "%s", r.Body)
+	require.Equal(tb, "application/problem+json", r.Header.Get("Content-Type"))
+	object := r.JSON(tb)
+	require.Equal(tb, string(code), object["code"], "%s", r.Body)
+	require.InDelta(tb, status, object["status"], 0)
+	require.Equal(tb, code.Retryable(), object["retryable"])
+	require.NotEmpty(tb, object["type"])
+	require.NotEmpty(tb, object["title"])
+	require.NotEmpty(tb, object["request_id"])
+	require.Equal(tb, r.Header.Get("X-Request-Id"), object["request_id"])
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		require.NotEmpty(t, r.Header.Get("Retry-After"))
+		require.NotEmpty(tb, r.Header.Get("Retry-After"))
 	}
 	for _, field := range fields {
-		require.Contains(t, r.fields(t), field, "%s", r.Body)
+		require.Contains(tb, r.fields(tb), field, "%s", r.Body)
 	}
 	return object
 }
 
-func (r *Response) fields(t testing.TB) []string {
-	t.Helper()
+func (r *Response) fields(tb testing.TB) []string {
+	tb.Helper()
 	var document struct {
 		Errors []errs.Field `json:"errors"`
 	}
-	require.NoError(t, json.Unmarshal(r.Body, &document))
+	require.NoError(tb, json.Unmarshal(r.Body, &document))
 	names := make([]string, len(document.Errors))
 	for i, field := range document.Errors {
 		names[i] = field.Field

@@ -22,23 +22,23 @@ type Tenant struct {
 }
 
 // NewTenant creates a business and a key.
-func (a *API) NewTenant(t testing.TB) Tenant {
-	t.Helper()
+func (a *API) NewTenant(tb testing.TB) Tenant {
+	tb.Helper()
 	var business models.Business
-	require.NoError(t, a.DB.InTx(t.Context(), func(tx *gorm.DB) (err error) {
-		business, err = tenant.Create(t.Context(), tx, Operator, tenant.New{Name: "Acme"})
+	require.NoError(tb, a.DB.InTx(tb.Context(), func(tx *gorm.DB) (err error) {
+		business, err = tenant.Create(tb.Context(), tx, Operator, tenant.New{Name: "Acme"})
 		return err
 	}))
-	return Tenant{Business: business.ID, Key: a.IssueKey(t, business.ID)}
+	return Tenant{Business: business.ID, Key: a.IssueKey(tb, business.ID)}
 }
 
 // IssueKey returns a new key of the business; without scopes it has the default
 // ones.
-func (a *API) IssueKey(t testing.TB, business models.BusinessID, scopes ...apikey.Scope) string {
-	t.Helper()
+func (a *API) IssueKey(tb testing.TB, business models.BusinessID, scopes ...apikey.Scope) string {
+	tb.Helper()
 	var issued apikey.Issued
-	require.NoError(t, a.DB.InTx(t.Context(), func(tx *gorm.DB) (err error) {
-		issued, err = apikey.Issue(t.Context(), tx, Operator, business, apikey.New{Name: "test", Scopes: scopes})
+	require.NoError(tb, a.DB.InTx(tb.Context(), func(tx *gorm.DB) (err error) {
+		issued, err = apikey.Issue(tb.Context(), tx, Operator, business, apikey.New{Name: "test", Scopes: scopes})
 		return err
 	}))
 	return issued.Secret

@@ -56,7 +56,7 @@ func TestOneLinePerRequest(t *testing.T) {
 
 	require.Equal(t, "invalid_request", got[1]["code"])
 	require.NotContains(t, got[1], "error", "a caller's mistake has no internal cause")
-	require.Equal(t, "", got[2]["route"], "a path that is no route is not logged")
+	require.Empty(t, got[2]["route"], "a path that is no route is not logged")
 	require.Equal(t, "error", got[3]["level"])
 	require.Equal(t, "internal", got[3]["code"])
 	require.Equal(t, "disk full", got[3]["error"])

@@ -24,4 +24,4 @@ func (a *amount) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	return nil
 }
 
-const errNotInteger = unreadableValue("must be an integer without fraction or exponent, within 64 bits")
+const errNotInteger = valueError("must be an integer without fraction or exponent, within 64 bits")

@@ -25,7 +25,8 @@ const (
 // maxPooledBuffer keeps one large body from holding its memory for ever.
 const maxPooledBuffer = 64 << 10
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// bodies holds *bytes.Buffer.
+var bodies sync.Pool
 
 // strict is how every body is read: what cannot be read exactly is refused.
 // Duplicate names, invalid UTF-8 and names in another case are refused by the
@@ -59,7 +60,7 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 		c.Header("Connection", "close") // rather than read what nobody wants
 		return tooLarge(most)
 	}
-	buffer := bodies.Get().(*bytes.Buffer)
+	buffer := borrow()
 	defer release(buffer)
 	if _, err := buffer.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, most)); err != nil {
 		return unreadable(err, most)
@@ -80,6 +81,13 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 		return invalidRequest(nil, "", "must be an object")
 	}
 	return nil
+}
+
+func borrow() *bytes.Buffer {
+	if buffer, ok := bodies.Get().(*bytes.Buffer); ok {
+		return buffer
+	}
+	return new(bytes.Buffer)
 }
 
 func release(buffer *bytes.Buffer) {

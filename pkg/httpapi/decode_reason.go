@@ -12,14 +12,14 @@ import (
 	"github.com/txn-service/txn/pkg/errs"
 )
 
-// unreadableValue is returned by the types of this package for a JSON value that
+// valueError is returned by the types of this package for a JSON value that
 // they cannot take. Its text is for the caller.
-type unreadableValue string
+type valueError string
 
 // Error is the text for the caller.
-func (e unreadableValue) Error() string { return string(e) }
+func (e valueError) Error() string { return string(e) }
 
-const errTrailing = unreadableValue("there is something after the JSON object")
+const errTrailing = valueError("there is something after the JSON object")
 
 // invalidRequest is an invalid_request about one field, or about the body as a
 // whole when field is empty.
@@ -51,7 +51,7 @@ func syntaxError(err error) error {
 
 // reason says in terms of JSON, never of Go, why a value cannot be taken.
 func reason(err *json.SemanticError) string {
-	var own unreadableValue
+	var own valueError
 	switch {
 	case errors.Is(err.Err, json.ErrUnknownName):
 		return "is not a field of this request"

@@ -57,7 +57,7 @@ func TestDecodeReadsEveryKind(t *testing.T) {
 	require.Equal(t, amount(9223372036854775807), got.Amount)
 	require.Equal(t, id, *got.Account)
 	require.Equal(t, map[string]string{"a": "b"}, got.Metadata)
-	at, err := wire.Time(*got.At).MarshalText()
+	at, err := got.At.MarshalText()
 	require.NoError(t, err)
 	require.Equal(t, "2026-01-31T11:00:00.000000Z", string(at))
 	require.True(t, got.Ordered)
@@ -96,7 +96,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"array":             {`[]`, 400, errs.InvalidRequest, ""},
 		"string":            {`"a"`, 400, errs.InvalidRequest, ""},
 		"null":              {`null`, 400, errs.InvalidRequest, ""},
-		"unknown":           {`{"nmae":"a"}`, 400, errs.InvalidRequest, "nmae"},
+		"unknown":           {`{"unheard_of":"a"}`, 400, errs.InvalidRequest, "unheard_of"},
 		"other case":        {`{"Name":"a"}`, 400, errs.InvalidRequest, "Name"},
 		"unknown, nested":   {`{"items":[{"amount":1},{"x":1}]}`, 400, errs.InvalidRequest, "items[1].x"},
 		"duplicate":         {`{"name":"a","name":"a"}`, 400, errs.InvalidRequest, "name"},

@@ -26,6 +26,11 @@ func (a *API) Once(
 // Decode gives tests the strict reader of bodies.
 func Decode(c *gin.Context, into any) error { return decode(c, into) }
 
+// AnswerSecretly gives tests the answer that is stored without its secret.
+func AnswerSecretly(status int, shape, stored any) (idempotency.Answer, error) {
+	return answerSecretly(status, shape, stored)
+}
+
 // Public is the scope of routes that need no key.
 const Public = public
 

@@ -34,9 +34,7 @@ func things(api *apitest.API) *atomic.Int64 {
 				return idempotency.Answer{}, errs.Invalid("name", "must not be empty")
 			}
 			runs.Add(1)
-			return idempotency.Answer{
-				Status: http.StatusCreated, Body: []byte(`{"id":1,"secret":"s"}`), Stored: []byte(`{"id":1}`),
-			}, nil
+			return httpapi.AnswerSecretly(http.StatusCreated, map[string]any{"id": 1, "secret": "s"}, map[string]any{"id": 1})
 		})
 	})
 	return &runs

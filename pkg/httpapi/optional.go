@@ -47,7 +47,7 @@ func (r *required[T]) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 		if err := decoder.SkipValue(); err != nil {
 			return err
 		}
-		return unreadableValue("must not be null")
+		return valueError("must not be null")
 	}
 	r.Value = new(T)
 	return json.UnmarshalDecode(decoder, r.Value, strict)

@@ -26,7 +26,7 @@ func BenchmarkOverhead(b *testing.B) {
 		`"destination_account_id":"acct_01h455vb4pex5vsknk084sn02r","reference":"order-1","metadata":{"order":"1"}}`
 	b.ReportAllocs()
 	for b.Loop() {
-		r := httptest.NewRequest(http.MethodPost, "/v1/overhead", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/overhead", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+api.Key)
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Idempotency-Key", "0123456789")

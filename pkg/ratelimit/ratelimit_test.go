@@ -149,7 +149,7 @@ func TestACallerWhoHangsUpIsNoOutage(t *testing.T) {
 // network.
 func TestARedisThatHangs(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 	go func() {

@@ -54,14 +54,15 @@ func (h *HTTP) Observe(route, method string, status int, took time.Duration) {
 		method = "OTHER"
 	}
 	key := seriesKey{route: route, method: method, status: status}
-	found, ok := h.series.Load(key)
+	found, _ := h.series.Load(key)
+	resolved, ok := found.(series)
 	if !ok {
-		found, _ = h.series.LoadOrStore(key, series{
+		resolved = series{
 			requests: h.requests.WithLabelValues(route, method, strconv.Itoa(status)),
 			duration: h.duration.WithLabelValues(route, method),
-		})
+		}
+		h.series.Store(key, resolved)
 	}
-	resolved := found.(series)
 	resolved.requests.Inc()
 	resolved.duration.Observe(took.Seconds())
 }

@@ -47,7 +47,11 @@ type Exchange struct {
 // ExchangeOf returns the request's exchange. Observe must be mounted.
 func ExchangeOf(c *gin.Context) *Exchange {
 	value, _ := c.Get(exchangeKey{})
-	return value.(*Exchange)
+	exchange, ok := value.(*Exchange)
+	if !ok {
+		panic("middleware: Observe is not mounted")
+	}
+	return exchange
 }
 
 // PrincipalOf returns who calls. Authenticate must be mounted on the route.

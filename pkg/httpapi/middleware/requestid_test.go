@@ -18,5 +18,6 @@ func TestRequestID(t *testing.T) {
 		require.Regexp(t, `^req_[0-9a-f]{30}$`, made)
 	}
 	require.NotEqual(t, "a", requestID(http.Header{"X-Request-Id": {"a", "a"}}), "two lines")
-	require.NotEqual(t, requestID(nil), requestID(nil))
+	first, second := requestID(nil), requestID(nil)
+	require.NotEqual(t, first, second)
 }
