@@ -38,5 +38,15 @@ func (a *API) routes() []route {
 		{post, "/v1/transactions", apikey.TransactionsWrite, a.createTransaction, hasQuery},
 		{get, "/v1/transactions", apikey.TransactionsRead, a.listTransactions, hasQuery},
 		{get, "/v1/transactions/:id", apikey.TransactionsRead, a.showTransaction, 0},
+
+		{post, "/v1/webhooks", apikey.WebhooksWrite, a.createWebhook, 0},
+		{get, "/v1/webhooks", apikey.WebhooksRead, a.listWebhooks, hasQuery},
+		{get, "/v1/webhooks/:id", apikey.WebhooksRead, a.showWebhook, 0},
+		{patch, "/v1/webhooks/:id", apikey.WebhooksWrite, a.updateWebhook, 0},
+		{remove, "/v1/webhooks/:id", apikey.WebhooksWrite, a.deleteWebhook, 0},
+		{get, "/v1/webhook-events", apikey.WebhooksRead, a.listEvents, hasQuery},
+		{get, "/v1/webhook-events/:id", apikey.WebhooksRead, a.showEvent, 0},
+		{get, "/v1/webhook-deliveries", apikey.WebhooksRead, a.listDeliveries, hasQuery},
+		{get, "/v1/webhook-deliveries/:id", apikey.WebhooksRead, a.showDelivery, 0},
 	}
 }
