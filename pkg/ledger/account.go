@@ -105,6 +105,15 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 	if err := change.validate(); err != nil {
 		return models.Account{}, err
 	}
+	if change == (AccountChange{}) {
+		return l.Account(ctx, business, id)
+	}
+	if change.Status != nil || change.OverdraftLimit != nil {
+		// What these are judged by may be held by holds that are overdue.
+		if err := l.Touch(ctx, business, id); err != nil {
+			return models.Account{}, err
+		}
+	}
 	var a models.Account
 	err := l.db.InTx(ctx, func(tx *gorm.DB) error {
 		a = models.Account{}

@@ -2,179 +2,148 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
-	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
 )
 
-// lockMode says what a batch does about rows that somebody else has locked.
-type lockMode int
+// MaxBatchItems bounds the movements of one Batch.
+const MaxBatchItems = 1000
 
-const (
-	skipLocked lockMode = iota
-	waitForLocks
-)
-
-// batchTimeout bounds one run of a batch on the client's side, for a server that
-// stopped answering; statement_timeout ends everything else earlier.
-const batchTimeout = 20 * time.Second
-
-// settings of every ledger transaction. Durability does not depend on the
-// server's default. A process that freezes with locks held loses them. The
-// planner is pinned to index look-ups: the statements are prepared once, and a
-// plan made while a table was empty would scan it for ever.
-const settingsSQL = `SELECT set_config('synchronous_commit', 'on', true), set_config('lock_timeout', $1, true),
-    set_config('statement_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '10s', true),
-    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-    set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)`
-
-// outcome is what a batch decided about one operation.
-type outcome struct {
-	operation *pending
-	result    Result
-	err       error
-	missed    bool
+// Batch is many movements in one operation and one commit.
+type Batch struct {
+	// Atomic commits all items or none; otherwise each stands for itself.
+	Atomic bool
+	// Items are judged in order: one may use money that an earlier one brought. An
+	// item without an idempotency key gets one derived from the batch's.
+	Items          []Post
+	IdempotencyKey string
+	// Render makes the answer out of the results, in the order of the items. It is
+	// stored with the commit, so that the batch is replayed verbatim.
+	Render func([]ItemResult) (status int, body []byte, err error)
 }
 
-// batchError is why a batch was not committed, as far as we know.
-type batchError struct {
-	cause error
-	// commitSent says that COMMIT was on the wire: if the connection broke, the
-	// outcome is unknown.
-	commitSent bool
+// ItemResult is what became of one item: its transaction as the API shows it,
+// or why it was refused.
+type ItemResult struct {
+	Body []byte
+	Err  error
 }
 
-func (e *batchError) Error() string { return e.cause.Error() }
+// ItemError says which item failed an atomic batch.
+type ItemError struct {
+	Index int
+	Err   error
+}
 
-func (e *batchError) Unwrap() error { return e.cause }
+// Error names the item.
+func (e *ItemError) Error() string { return fmt.Sprintf("transactions[%d]: %v", e.Index, e.Err) }
 
-// runBatch runs the operations in one transaction of two round trips: lock and
-// read, then write and commit. The outcomes stand only when the error is nil.
-func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) ([]outcome, *batchError) {
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-	defer cancel()
-	conn, err := l.db.Pool.Acquire(ctx)
-	if err != nil {
-		return nil, &batchError{cause: fmt.Errorf("acquiring a connection: %w", err)}
+// Unwrap returns why it failed.
+func (e *ItemError) Unwrap() error { return e.Err }
+
+// PostBatch makes the movements of a batch in one commit. It locks all their
+// accounts.
+//
+// Coded errors: ValidationFailed (the batch itself), IdempotencyKeyReused,
+// Unavailable, and for an atomic batch, as an ItemError, whatever Post returns
+// for its first failing item. Refusals of the items of other batches are in the
+// answer.
+func (l *Ledger) PostBatch(ctx context.Context, business models.BusinessID, batch Batch) (Result, error) {
+	op := &batching{Batch: batch, business: business, items: make([]*posting, len(batch.Items)), invalid: make([]error, len(batch.Items))}
+	if err := op.prepare(); err != nil {
+		return Result{}, err
 	}
-	defer conn.Release()
+	return l.submit(ctx, business, len(batch.Items), op)
+}
 
-	b, err := l.open(ctx, conn, batch, mode)
-	if err != nil {
-		rollback(ctx, conn)
-		return nil, &batchError{cause: err}
+// batching is a Batch in the queue.
+type batching struct {
+	Batch
+	business    models.BusinessID
+	items       []*posting
+	invalid     []error
+	fingerprint [32]byte
+	applied     bool
+}
+
+// prepare validates the batch and its items before anything is locked.
+func (o *batching) prepare() error {
+	var v errs.Validation
+	v.Check(len(o.Items) > 0, "transactions", "must not be empty")
+	v.Check(len(o.Items) <= MaxBatchItems, "transactions", "must have at most %d items", MaxBatchItems)
+	if err := v.Err(); err != nil {
+		return err
 	}
-	outcomes := judge(b, batch, mode)
-	if !b.writes() {
-		if err := finish(ctx, conn, &pgx.Batch{}); err != nil {
-			rollback(ctx, conn)
-			return nil, &batchError{cause: err}
+	f := newCanonical("batch")
+	f.present(o.Atomic)
+	f.number(int64(len(o.Items)))
+	seen := make(map[string]int, len(o.Items))
+	for i, item := range o.Items {
+		digest := item.fingerprint()
+		f.bytes(digest[:])
+		f.text(item.IdempotencyKey)
+		if first, twice := seen[item.IdempotencyKey]; twice && item.IdempotencyKey != "" {
+			v.Add(fmt.Sprintf("transactions[%d].idempotency_key", i), "is the same as that of transactions[%d]", first)
 		}
-		return outcomes, nil
-	}
-	writes := &pgx.Batch{}
-	b.queueWrites(writes)
-	if err := finish(ctx, conn, writes); err != nil {
-		rollback(ctx, conn)
-		return nil, &batchError{cause: err, commitSent: true}
-	}
-	l.options.AfterCommit()
-	return outcomes, nil
-}
-
-// open begins the transaction, locks the accounts and reads what the batch
-// judges against, in one round trip.
-func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending, mode lockMode) (*book, error) {
-	var n needs
-	for _, p := range batch {
-		p.op.needs(&n)
-	}
-	b := newBook(len(batch))
-	reads := &pgx.Batch{}
-	reads.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-	reads.Queue(settingsSQL, strconv.FormatInt(l.options.LockTimeout.Milliseconds(), 10))
-	b.queueLocks(reads, n.accounts, mode)
-	b.queueClock(reads)
-	b.queueKnown(reads, n.keys)
-	b.queueReferences(reads, n.references)
-	if err := conn.SendBatch(ctx, reads).Close(); err != nil {
-		return nil, fmt.Errorf("locking a batch: %w", err)
-	}
-	return b, nil
-}
-
-// judge applies the operations in order.
-func judge(b *book, batch []*pending, mode lockMode) []outcome {
-	outcomes := make([]outcome, len(batch))
-	for i, p := range batch {
-		o := outcome{operation: p}
-		if mode == skipLocked && !b.holds(p) {
-			o.missed = true
-		} else {
-			o.result, o.err = applySafely(b, p.op)
+		seen[item.IdempotencyKey] = i
+		o.invalid[i] = item.validate()
+		if o.invalid[i] != nil && o.Atomic {
+			return &ItemError{Index: i, Err: o.invalid[i]}
 		}
-		outcomes[i] = o
+		o.items[i] = o.posting(i, item, digest)
 	}
-	return outcomes
+	o.fingerprint = f.sum()
+	return v.Err()
 }
 
-// applySafely turns a panic into an internal error of the operation alone: one
-// request must not stop the commits of everybody else.
-func applySafely(b *book, op operation) (result Result, err error) {
+func (o *batching) posting(index int, item Post, fingerprint [32]byte) *posting {
+	scope := models.ScopeBatch
+	if item.IdempotencyKey == "" {
+		scope = models.ScopeBatchItem
+		item.IdempotencyKey = o.IdempotencyKey + "/" + strconv.Itoa(index)
+	}
+	return &posting{Post: item, business: o.business, scope: scope, fingerprint: fingerprint}
+}
+
+func (o *batching) key() answerKey {
+	return answerKey{o.business, models.ScopeBatch, o.IdempotencyKey}
+}
+
+func (o *batching) needs(n *needs) {
+	n.answers = append(n.answers, o.key())
+	for i, item := range o.items {
+		if o.invalid[i] == nil {
+			item.needs(n)
+		}
+	}
+}
+
+func (o *batching) apply(b *book) (Result, error) {
+	if known := b.answers[o.key()]; known != nil {
+		return known.replay(o.fingerprint, o.applied)
+	}
 	before := b.mark()
-	defer func() {
-		if cause := recover(); cause != nil {
+	results := make([]ItemResult, len(o.items))
+	for i, item := range o.items {
+		if results[i].Err = o.invalid[i]; results[i].Err != nil {
+			continue
+		}
+		made, err := item.apply(b)
+		results[i] = ItemResult{Body: made.Body, Err: err}
+		if err != nil && (o.Atomic || errs.As(err) == nil) {
 			b.rollback(before)
-			result, err = Result{}, fmt.Errorf("panic while judging an operation: %v\n%s", cause, debug.Stack())
-		}
-	}()
-	return op.apply(b)
-}
-
-// holds reports whether all accounts of the operation were locked. One that was
-// not is locked by somebody else or does not exist; only waiting for the lock
-// tells.
-func (b *book) holds(p *pending) bool {
-	for _, id := range p.accounts {
-		if b.accounts[accountKey{p.business, id}] == nil {
-			return false
+			return Result{}, &ItemError{Index: i, Err: err}
 		}
 	}
-	return true
-}
-
-var errNotCommitted = errors.New("COMMIT was answered by a rollback")
-
-// finish sends the statements and COMMIT in one round trip. After a failed
-// statement PostgreSQL skips the rest of the pipeline, COMMIT included.
-func finish(ctx context.Context, conn *pgxpool.Conn, statements *pgx.Batch) error {
-	committed := false
-	statements.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
-		committed = tag.String() == "COMMIT"
-		return nil
-	})
-	if err := conn.SendBatch(ctx, statements).Close(); err != nil {
-		return fmt.Errorf("committing a batch: %w", err)
+	status, body, err := o.Render(results)
+	if err != nil {
+		b.rollback(before)
+		return Result{}, err
 	}
-	if !committed {
-		return errNotCommitted
-	}
-	return nil
-}
-
-// rollback frees the locks. A connection that cannot even do that is destroyed
-// by the pool when it is released.
-func rollback(ctx context.Context, conn *pgxpool.Conn) {
-	if conn.Conn().IsClosed() {
-		return
-	}
-	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
-		_ = conn.Conn().Close(ctx)
-	}
+	b.addAnswer(&storedAnswer{answerKey: o.key(), fingerprint: o.fingerprint, status: int16(status), body: body}) //nolint:gosec // an HTTP status
+	o.applied = true
+	return Result{Body: body}, nil
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/txn-service/txn/pkg/errs"
@@ -18,16 +19,21 @@ type book struct {
 	accounts   map[accountKey]*account
 	movements  map[movementKey]*movement
 	references map[referenceKey]struct{}
+	holds      map[holdKey]*hold
+	holdNames  map[holdName]*hold
+	reversals  map[transactionKey]*reversal
+	answers    map[answerKey]*storedAnswer
 
 	transactions []models.Transaction
 	entries      []models.Entry
 	events       []models.Event
-	// touched lists the accounts with new balances, each once.
-	touched []*account
-	// undo, keys and names log what a rollback takes back.
-	undo  []undo
-	keys  []movementKey
-	names []referenceKey
+	// These list what is new or changed, each once.
+	touched    []*account
+	newHolds   []*hold
+	oldHolds   []*hold
+	reversed   []*reversal
+	newAnswers []*storedAnswer
+	undo       []undo
 }
 
 // account is a locked row.
@@ -55,44 +61,59 @@ type movement struct {
 	body        []byte
 }
 
-// undo restores one account.
+// replay answers a request from the movement that stands under its key. made
+// lists the ids that earlier runs of the same request gave the movement.
+func (m *movement) replay(fingerprint [32]byte, key string, made []models.TransactionID) (Result, error) {
+	if m.fingerprint != fingerprint {
+		return Result{}, keyReused(key)
+	}
+	return Result{Body: m.body, Replayed: !slices.Contains(made, m.id)}, nil
+}
+
+func keyReused(key string) error {
+	return errs.New(errs.IdempotencyKeyReused, "the idempotency key %q was used before with another request", key)
+}
+
+// undo is one step of a rollback: it restores an account or does something else.
 type undo struct {
 	account *account
 	state   accountState
+	other   func()
 }
 
 // mark is a point to which the book can be rolled back.
-type mark struct{ transactions, entries, events, undo, keys, names int }
+type mark struct{ transactions, entries, events, newHolds, newAnswers, undo int }
 
 func (b *book) mark() mark {
-	return mark{len(b.transactions), len(b.entries), len(b.events), len(b.undo), len(b.keys), len(b.names)}
+	return mark{len(b.transactions), len(b.entries), len(b.events), len(b.newHolds), len(b.newAnswers), len(b.undo)}
 }
 
 // rollback takes back everything since the mark.
 func (b *book) rollback(to mark) {
 	for i := len(b.undo) - 1; i >= to.undo; i-- {
-		b.undo[i].account.accountState = b.undo[i].state
-	}
-	for _, key := range b.keys[to.keys:] {
-		delete(b.movements, key)
-	}
-	for _, name := range b.names[to.names:] {
-		delete(b.references, name)
+		if step := b.undo[i]; step.other != nil {
+			step.other()
+		} else {
+			step.account.accountState = step.state
+		}
 	}
 	b.transactions, b.entries, b.events = b.transactions[:to.transactions], b.entries[:to.entries], b.events[:to.events]
-	b.undo, b.keys, b.names = b.undo[:to.undo], b.keys[:to.keys], b.names[:to.names]
+	b.newHolds, b.newAnswers, b.undo = b.newHolds[:to.newHolds], b.newAnswers[:to.newAnswers], b.undo[:to.undo]
 }
+
+// onRollback registers a step that undoes what the caller is about to do.
+func (b *book) onRollback(step func()) { b.undo = append(b.undo, undo{other: step}) }
 
 // claimKey makes the key stand for a movement of this batch.
 func (b *book) claimKey(key movementKey, m *movement) {
 	b.movements[key] = m
-	b.keys = append(b.keys, key)
+	b.onRollback(func() { delete(b.movements, key) })
 }
 
 // claimReference makes the reference taken.
 func (b *book) claimReference(name referenceKey) {
 	b.references[name] = struct{}{}
-	b.names = append(b.names, name)
+	b.onRollback(func() { delete(b.references, name) })
 }
 
 // account returns a locked account, or NotFound, which is also the answer for
@@ -135,7 +156,7 @@ func (b *book) enter(a *account, transaction models.TransactionID, amount int64,
 
 // remember saves the account's state for a rollback and lists it for writing.
 func (b *book) remember(a *account) {
-	b.undo = append(b.undo, undo{a, a.accountState})
+	b.undo = append(b.undo, undo{account: a, state: a.accountState})
 	if !a.touched {
 		a.touched = true
 		b.touched = append(b.touched, a)
@@ -147,8 +168,8 @@ func (b *book) emit(business models.BusinessID, kind models.EventType, at time.T
 	b.events = append(b.events, wire.NewEncodedEvent(business, kind, at, object))
 }
 
-// writes reports whether the batch has anything to write. An account that was
-// touched and rolled back is written as it was, which changes nothing.
+// writes reports whether the batch has anything to write. Whatever was changed
+// and rolled back is written as it was, which changes nothing.
 func (b *book) writes() bool {
-	return len(b.transactions) > 0 || len(b.entries) > 0 || len(b.events) > 0
+	return len(b.events) > 0 || len(b.newAnswers) > 0
 }

@@ -13,8 +13,7 @@ import (
 // without the key: fields in a fixed order, each with its length, so that no two
 // requests share an encoding.
 func (p *Post) fingerprint() [32]byte {
-	f := canonical{sha256.New()}
-	f.text("post")
+	f := newCanonical("post")
 	f.text(string(p.Type))
 	f.bytes(p.Source[:])
 	f.bytes(p.Destination[:])
@@ -31,6 +30,12 @@ func (p *Post) fingerprint() [32]byte {
 
 // canonical writes fields to a hash without ambiguity.
 type canonical struct{ hash hash.Hash }
+
+func newCanonical(operation string) canonical {
+	c := canonical{sha256.New()}
+	c.text(operation)
+	return c
+}
 
 func (c canonical) sum() (digest [32]byte) {
 	c.hash.Sum(digest[:0])

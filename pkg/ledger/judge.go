@@ -44,3 +44,15 @@ func (a *account) requireRoom(amount int64) error {
 	}
 	return nil
 }
+
+// requireReference returns AlreadyExists when another transaction has the
+// reference; nil is never taken.
+func (b *book) requireReference(business models.BusinessID, reference *string) error {
+	if reference == nil {
+		return nil
+	}
+	if _, taken := b.references[referenceKey{business, *reference}]; taken {
+		return errs.New(errs.AlreadyExists, "a transaction with the reference %q exists", *reference)
+	}
+	return nil
+}

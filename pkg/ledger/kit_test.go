@@ -150,3 +150,43 @@ func decode(t *testing.T, body []byte) wire.Transaction {
 	require.NoError(t, json.Unmarshal(body, &shape, json.RejectUnknownMembers(true)))
 	return shape
 }
+
+func hold(from, to models.AccountID, amount int64) ledger.NewHold {
+	return ledger.NewHold{Account: from, Destination: to, Amount: amount, IdempotencyKey: key()}
+}
+
+// mustHold creates a hold and returns its id.
+func (k *kit) mustHold(t *testing.T, in ledger.NewHold) models.HoldID {
+	t.Helper()
+	result, err := k.ledger.CreateHold(t.Context(), k.business, in)
+	require.NoError(t, err)
+	var shape wire.Hold
+	require.NoError(t, json.Unmarshal(result.Body, &shape, json.RejectUnknownMembers(true)))
+	return shape.ID
+}
+
+func (k *kit) capture(t *testing.T, id models.HoldID, amount *int64, final bool) (ledger.Result, error) {
+	t.Helper()
+	return k.ledger.Capture(t.Context(), k.business, ledger.Capture{Hold: id, Amount: amount, Final: final, IdempotencyKey: key()})
+}
+
+func (k *kit) void(t *testing.T, id models.HoldID) (ledger.Result, error) {
+	t.Helper()
+	return k.ledger.Void(t.Context(), k.business, ledger.Void{Hold: id, IdempotencyKey: key()})
+}
+
+func (k *kit) holdOf(t *testing.T, id models.HoldID) models.Hold {
+	t.Helper()
+	h, err := k.ledger.Hold(t.Context(), k.business, id)
+	require.NoError(t, err)
+	return h
+}
+
+// events counts the events of a type.
+func (k *kit) events(t *testing.T, kind models.EventType) int {
+	t.Helper()
+	var n int
+	require.NoError(t, k.db.Pool.QueryRow(t.Context(),
+		"SELECT count(*) FROM webhook_events WHERE business_id = $1 AND type = $2", k.business, string(kind)).Scan(&n))
+	return n
+}

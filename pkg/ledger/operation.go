@@ -92,6 +92,10 @@ type needs struct {
 	accounts   []accountKey
 	keys       []movementKey
 	references []referenceKey
+	holds      []holdKey
+	holdNames  []holdName
+	reversals  []transactionKey
+	answers    []answerKey
 }
 
 type accountKey struct {
@@ -109,4 +113,20 @@ type movementKey struct {
 type referenceKey struct {
 	business  models.BusinessID
 	reference string
+}
+
+type holdKey struct {
+	business models.BusinessID
+	id       models.HoldID
+}
+
+// holdName is the idempotency key of a hold.
+type holdName struct {
+	business models.BusinessID
+	key      string
+}
+
+type transactionKey struct {
+	business models.BusinessID
+	id       models.TransactionID
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/txn-service/txn/pkg/errs"
@@ -110,6 +109,7 @@ func (c Conditions) judge(source *account, amount int64) error {
 type posting struct {
 	Post
 	business    models.BusinessID
+	scope       models.IdempotencyScope
 	fingerprint [32]byte
 	// made lists the ids that earlier runs gave the movement: when a COMMIT was
 	// cut off, they tell our own row from somebody else's.
@@ -117,11 +117,11 @@ type posting struct {
 }
 
 func newPosting(business models.BusinessID, post Post) *posting {
-	return &posting{Post: post, business: business, fingerprint: post.fingerprint()}
+	return &posting{Post: post, business: business, scope: models.ScopePost, fingerprint: post.fingerprint()}
 }
 
 func (p *posting) key() movementKey {
-	return movementKey{p.business, models.ScopePost, p.IdempotencyKey}
+	return movementKey{p.business, p.scope, p.IdempotencyKey}
 }
 
 func (p *posting) needs(n *needs) {
@@ -141,7 +141,7 @@ func (p *posting) needs(n *needs) {
 func (p *posting) apply(b *book) (Result, error) {
 	if !p.DryRun {
 		if known := b.movements[p.key()]; known != nil {
-			return p.replay(known)
+			return known.replay(p.fingerprint, p.IdempotencyKey, p.made)
 		}
 	}
 	source, destination, err := p.judge(b)
@@ -163,15 +163,6 @@ func (p *posting) apply(b *book) (Result, error) {
 	return Result{Body: body}, nil
 }
 
-// replay answers from the transaction that stands under the key.
-func (p *posting) replay(known *movement) (Result, error) {
-	if known.fingerprint != p.fingerprint {
-		return Result{}, errs.New(errs.IdempotencyKeyReused,
-			"the idempotency key %q was used before with another request", p.IdempotencyKey)
-	}
-	return Result{Body: known.body, Replayed: !slices.Contains(p.made, known.id)}, nil
-}
-
 func (p *posting) judge(b *book) (source, destination *account, err error) {
 	if !p.Source.IsZero() {
 		if source, err = b.account(p.business, p.Source, "source_account_id"); err != nil {
@@ -183,10 +174,8 @@ func (p *posting) judge(b *book) (source, destination *account, err error) {
 			return nil, nil, err
 		}
 	}
-	if p.Reference != nil {
-		if _, taken := b.references[referenceKey{p.business, *p.Reference}]; taken {
-			return nil, nil, errs.New(errs.AlreadyExists, "a transaction with the reference %q exists", *p.Reference)
-		}
+	if err := b.requireReference(p.business, p.Reference); err != nil {
+		return nil, nil, err
 	}
 	return source, destination, judgeMovement(source, destination, p.Amount, p.Currency, p.Conditions)
 }
@@ -233,7 +222,7 @@ func (p *posting) record(b *book, source, destination *account) (*models.Transac
 	t := models.Transaction{
 		BusinessID: p.business, ID: models.NewIDAt[models.TransactionPrefix](at), Type: p.Type,
 		Amount: p.Amount, Description: p.Description, Reference: p.Reference, Metadata: p.Metadata,
-		IdempotencyScope: models.ScopePost, IdempotencyKey: p.IdempotencyKey, Fingerprint: p.fingerprint[:],
+		IdempotencyScope: p.scope, IdempotencyKey: p.IdempotencyKey, Fingerprint: p.fingerprint[:],
 		EffectiveAt: p.EffectiveAt, CreatedAt: at,
 	}
 	return b.record(t, source, destination)

@@ -29,3 +29,6 @@ func (q *query) where(condition string, values ...any) {
 	}
 	q.conditions = append(q.conditions, condition)
 }
+
+// all joins the conditions.
+func (q *query) all() string { return strings.Join(q.conditions, " AND ") }

@@ -36,12 +36,15 @@ func newBook(operations int) *book {
 		accounts:     make(map[accountKey]*account, 2*operations),
 		movements:    make(map[movementKey]*movement, operations),
 		references:   make(map[referenceKey]struct{}),
+		holds:        make(map[holdKey]*hold),
+		holdNames:    make(map[holdName]*hold),
+		reversals:    make(map[transactionKey]*reversal),
+		answers:      make(map[answerKey]*storedAnswer),
 		transactions: make([]models.Transaction, 0, operations),
 		entries:      make([]models.Entry, 0, 2*operations),
 		events:       make([]models.Event, 0, operations),
 		touched:      make([]*account, 0, 2*operations),
-		undo:         make([]undo, 0, 2*operations),
-		keys:         make([]movementKey, 0, operations),
+		undo:         make([]undo, 0, 3*operations),
 	}
 }
 

@@ -2,14 +2,11 @@ package ledger
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn-service/txn/pkg/database"
-	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/wire"
 )
@@ -17,16 +14,11 @@ import (
 // Transaction returns one movement with its entries and how much of it has been
 // reversed. Coded errors: NotFound, Unavailable.
 func (l *Ledger) Transaction(ctx context.Context, business models.BusinessID, id models.TransactionID) (wire.Transaction, error) {
-	sql := `SELECT ` + transactionColumns + ` FROM transactions t` + transactionJoins + ` WHERE t.business_id = $1 AND t.id = $2`
-	rows, err := l.db.Pool.Query(ctx, sql, business, id)
+	row, err := l.transactionRow(ctx, business, id)
 	if err != nil {
-		return wire.Transaction{}, database.Coded(err)
+		return wire.Transaction{}, err
 	}
-	row, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (transactionRow, error) { return scanTransaction(row) })
-	if errors.Is(err, pgx.ErrNoRows) {
-		return wire.Transaction{}, errs.Wrap(err, errs.NotFound, "there is no transaction %s", id)
-	}
-	return row.view(), database.Coded(err)
+	return row.view(), nil
 }
 
 // TransactionFilter narrows a list of transactions; empty fields do not.
@@ -44,7 +36,10 @@ type TransactionFilter struct {
 
 // scopes lists every idempotency scope, so that a look-up by key alone can use
 // the unique index, which has the scope in the middle.
-var scopes = []string{string(models.ScopePost), string(models.ScopeCapture), string(models.ScopeReverse), string(models.ScopeBatch)}
+var scopes = []string{
+	string(models.ScopePost), string(models.ScopeCapture), string(models.ScopeReverse),
+	string(models.ScopeBatch), string(models.ScopeBatchItem),
+}
 
 // Transactions lists movements, newest first: up to limit of them after the id
 // (exclusive; zero to start). Whatever the filter, the list walks an index in
@@ -55,7 +50,7 @@ func (l *Ledger) Transactions(ctx context.Context, business models.BusinessID, f
 	from, order := filter.walk(q, after)
 	filter.narrow(q)
 	sql := `SELECT ` + transactionColumns + ` FROM ` + from + transactionJoins +
-		` WHERE ` + strings.Join(q.conditions, " AND ") + ` ORDER BY ` + order + ` DESC LIMIT ` + q.arg(limit)
+		` WHERE ` + q.all() + ` ORDER BY ` + order + ` DESC LIMIT ` + q.arg(limit)
 	return listTransactions(ctx, l.db, sql, q.args)
 }
 

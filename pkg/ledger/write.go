@@ -46,6 +46,9 @@ func (b *book) queueWrites(writes *pgx.Batch) {
 	if len(b.entries) > 0 {
 		b.queueEntries(writes)
 	}
+	b.queueHoldWrites(writes)
+	b.queueReversalWrites(writes)
+	b.queueAnswerWrites(writes)
 	if len(b.events) > 0 {
 		outbox.QueueAppend(writes, b.events)
 	}

@@ -23,7 +23,10 @@ const (
 	ScopePost    IdempotencyScope = "post"
 	ScopeCapture IdempotencyScope = "capture"
 	ScopeReverse IdempotencyScope = "reverse"
-	ScopeBatch   IdempotencyScope = "batch"
+	// ScopeBatch is for items of a batch that bring a key of their own,
+	// ScopeBatchItem for those whose key is derived from the batch's.
+	ScopeBatch     IdempotencyScope = "batch"
+	ScopeBatchItem IdempotencyScope = "batch_item"
 )
 
 // Transaction is one movement of money. It is written once and never changes
