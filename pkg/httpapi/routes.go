@@ -37,7 +37,15 @@ func (a *API) routes() []route {
 
 		{post, "/v1/transactions", apikey.TransactionsWrite, a.createTransaction, hasQuery},
 		{get, "/v1/transactions", apikey.TransactionsRead, a.listTransactions, hasQuery},
+		{post, "/v1/transactions/batch", apikey.TransactionsWrite, a.createBatch, 0},
 		{get, "/v1/transactions/:id", apikey.TransactionsRead, a.showTransaction, 0},
+		{post, "/v1/transactions/:id/reverse", apikey.TransactionsWrite, a.reverseTransaction, 0},
+
+		{post, "/v1/holds", apikey.TransactionsWrite, a.createHold, 0},
+		{get, "/v1/holds", apikey.TransactionsRead, a.listHolds, hasQuery},
+		{get, "/v1/holds/:id", apikey.TransactionsRead, a.showHold, 0},
+		{post, "/v1/holds/:id/capture", apikey.TransactionsWrite, a.captureHold, 0},
+		{post, "/v1/holds/:id/void", apikey.TransactionsWrite, a.voidHold, 0},
 
 		{post, "/v1/webhooks", apikey.WebhooksWrite, a.createWebhook, 0},
 		{get, "/v1/webhooks", apikey.WebhooksRead, a.listWebhooks, hasQuery},

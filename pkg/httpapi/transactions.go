@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -42,17 +43,25 @@ func (b *newTransaction) toLedger() (ledger.Post, error) {
 			SourceMinBalanceAfter: (*int64)(b.Conditions.SourceMinBalanceAfter),
 		},
 	}
-	if b.Currency != nil && *b.Currency == "" {
-		return post, errs.Invalid("currency", "must be an ISO 4217 code")
+	if err := checkCurrency(b.Currency); err != nil {
+		return post, err
 	}
-	if b.EffectiveAt != nil {
-		at, err := wire.ParseTime(*b.EffectiveAt)
-		if err != nil || at.Year() < 1 || at.Year() > 9999 {
-			return post, errs.Invalid("effective_at", "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z")
-		}
-		post.EffectiveAt = &at
+	at, err := parseTime("effective_at", b.EffectiveAt)
+	post.EffectiveAt = at
+	return post, err
+}
+
+// parseTime reads an optional RFC 3339 time of a body.
+func parseTime(field string, text *string) (*time.Time, error) {
+	if text == nil {
+		return nil, nil
 	}
-	return post, nil
+	at, err := wire.ParseTime(*text)
+	if err != nil || at.Year() < 1 || at.Year() > 9999 {
+		return nil, errs.Invalid(field, "must be a time in RFC 3339, such as 2026-01-31T12:00:00Z")
+	}
+	at = at.Truncate(time.Microsecond)
+	return &at, nil
 }
 
 // createTransaction answers POST /v1/transactions: 201 once the movement is
@@ -76,17 +85,23 @@ func (a *API) createTransaction(c *gin.Context) error {
 		return err
 	}
 	post.IdempotencyKey, post.DryRun = key, dryRun
+	status := http.StatusCreated
+	if dryRun {
+		status = http.StatusOK
+	}
 	result, err := a.Ledger.Post(c.Request.Context(), businessOf(c), post)
+	return respondResult(c, status, result, err)
+}
+
+// respondResult answers with what the ledger answered.
+func respondResult(c *gin.Context, status int, result ledger.Result, err error) error {
 	if err != nil {
 		return err
 	}
 	if result.Replayed {
 		markReplayed(c)
 	}
-	if dryRun {
-		return respondEncoded(c, http.StatusOK, result.Body)
-	}
-	return respondEncoded(c, http.StatusCreated, result.Body)
+	return respondEncoded(c, status, result.Body)
 }
 
 // showTransaction answers GET /v1/transactions/{id}.

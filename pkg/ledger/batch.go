@@ -18,7 +18,10 @@ type Batch struct {
 	Atomic bool
 	// Items are judged in order: one may use money that an earlier one brought. An
 	// item without an idempotency key gets one derived from the batch's.
-	Items          []Post
+	Items []Post
+	// Refused holds items, by index, that the caller could not even read: they
+	// fail as if the ledger had refused them.
+	Refused        map[int]error
 	IdempotencyKey string
 	// Render makes the answer out of the results, in the order of the items. It is
 	// stored with the commit, so that the batch is replayed verbatim.
@@ -89,7 +92,9 @@ func (o *batching) prepare() error {
 			v.Add(fmt.Sprintf("transactions[%d].idempotency_key", i), "is the same as that of transactions[%d]", first)
 		}
 		seen[item.IdempotencyKey] = i
-		o.invalid[i] = item.validate()
+		if o.invalid[i] = o.Refused[i]; o.invalid[i] == nil {
+			o.invalid[i] = item.validate()
+		}
 		if o.invalid[i] != nil && o.Atomic {
 			return &ItemError{Index: i, Err: o.invalid[i]}
 		}
