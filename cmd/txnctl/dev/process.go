@@ -32,8 +32,7 @@ func startProcess(name, program, log string, env []string) (*process, error) {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	defer out.Close()
-	// Not bound to a context: it ends by SIGTERM, in its turn.
-	cmd := exec.Command(program) //nolint:noctx // see above
+	cmd := exec.Command(program)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	endWithParent(cmd.SysProcAttr)
