@@ -36,6 +36,10 @@ type Result struct {
 // A 2xx is a fact and completes its run whoever reports it; rescheduling and
 // failing go only by the newest state (run, attempt_count). Nothing moves a
 // delivery that has ended. Only what was accepted is logged as an attempt.
+//
+// The concatenation hides the partial indexes on pending deliveries: with a
+// business_id alone they look as good as the primary key to a planner that has
+// no statistics yet, and cost a scan of the business's backlog per row.
 const completeSQL = `WITH r AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::float8[], $7::text[],
                          $8::int[], $9::int[], $10::text[], $11::text[], $12::float8[])
@@ -47,7 +51,7 @@ const completeSQL = `WITH r AS MATERIALIZED (
         failure_reason = CASE WHEN r.status = 'failed' THEN r.reason END,
         finished_at = CASE WHEN r.status <> 'pending' THEN now() END
     FROM r
-    WHERE d.business_id = r.business_id AND d.id = r.delivery_id AND d.status = 'pending' AND d.run = r.run
+    WHERE d.business_id = r.business_id AND d.id = r.delivery_id AND d.status || '' = 'pending' AND d.run = r.run
       AND (r.status = 'delivered' OR d.attempt_count = r.attempt_count)
     RETURNING d.business_id, d.id, d.attempt_count, d.run, r.status_code, r.latency_ms, r.response_body, r.error, r.age_s
 )
