@@ -84,7 +84,7 @@ func Coded(err error) error {
 	switch {
 	case err == nil || errs.As(err) != nil:
 		return err
-	case errors.Is(err, pgx.ErrNoRows) || errors.Is(err, gorm.ErrRecordNotFound):
+	case IsNoRows(err):
 		return errs.Wrap(err, errs.NotFound, "not found")
 	case errors.Is(err, context.Canceled):
 		return errs.Wrap(err, errs.Unavailable, "the request was cancelled")
@@ -105,4 +105,9 @@ func unavailable(cause error, detail string, after time.Duration) error {
 	coded := errs.Wrap(cause, errs.Unavailable, "%s", detail)
 	coded.RetryAfter = after
 	return coded
+}
+
+// IsNoRows reports an empty result.
+func IsNoRows(err error) bool {
+	return errors.Is(err, pgx.ErrNoRows) || errors.Is(err, gorm.ErrRecordNotFound)
 }

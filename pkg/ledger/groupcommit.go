@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/txn-service/txn/pkg/models"
 )
 
 // lockMode says what a batch does about rows that somebody else has locked.
@@ -86,6 +88,11 @@ func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) 
 		return nil, &batchError{cause: err, commitSent: true}
 	}
 	l.options.AfterCommit()
+	for _, h := range b.newHolds {
+		if h.ExpiresAt != nil && h.Status == models.HoldPending {
+			l.options.HoldCreated(h.Hold)
+		}
+	}
 	return outcomes, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/models"
 )
 
 // Options tune a Ledger. The zero value means the defaults.
@@ -25,6 +26,9 @@ type Options struct {
 	LockTimeout time.Duration
 	// AfterCommit is called after each commit that wrote events; it must not block.
 	AfterCommit func()
+	// HoldCreated is called after the commit of a hold that expires; it must not
+	// block.
+	HoldCreated func(models.Hold)
 	// Observer is told about every batch; nil for none.
 	Observer Observer
 }
@@ -45,6 +49,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.LockTimeout, 2*time.Second)
 	if o.AfterCommit == nil {
 		o.AfterCommit = func() {}
+	}
+	if o.HoldCreated == nil {
+		o.HoldCreated = func(models.Hold) {}
 	}
 	if o.Observer == nil {
 		o.Observer = silent{}
