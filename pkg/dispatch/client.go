@@ -108,11 +108,19 @@ func (c *client) read(body io.ReadCloser) (string, error) {
 	defer func() { _ = body.Close() }()
 	buffer := c.buffers.Get().(*[maxBodyRead]byte)
 	defer c.buffers.Put(buffer)
-	n, err := io.ReadFull(body, buffer[:])
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", err
+	n := 0
+	for n < len(buffer) {
+		// Not io.ReadFull: it calls a short body and a broken one the same.
+		m, err := body.Read(buffer[n:])
+		n += m
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
 	}
-	return printable(buffer[:min(n, maxBodyKept)]), nil
+	return beginning(buffer[:n]), nil
 }
 
 // fail records an error. Its text names the peer but no header, body or URL.
@@ -137,16 +145,27 @@ func (a *answer) reason() string {
 	}
 }
 
+// beginning is the part of a body that is kept; the cut splits no character.
+func beginning(raw []byte) string {
+	if len(raw) > maxBodyKept {
+		raw = raw[:maxBodyKept]
+		for range utf8.UTFMax - 1 {
+			if last, size := utf8.DecodeLastRune(raw); last != utf8.RuneError || size != 1 {
+				break
+			}
+			raw = raw[:len(raw)-1]
+		}
+	}
+	return printable(raw)
+}
+
 // printable makes bytes of a stranger fit for a text column: valid UTF-8 and no
 // NUL.
 func printable(raw []byte) string {
-	for len(raw) > 0 && len(raw) >= maxBodyKept && !utf8.Valid(raw[len(raw)-1:]) && !utf8.RuneStart(raw[len(raw)-1]) {
-		raw = raw[:len(raw)-1] // the cut may have split a character
-	}
 	if utf8.Valid(raw) && bytes.IndexByte(raw, 0) < 0 {
 		return string(raw)
 	}
-	return strings.ReplaceAll(strings.ToValidUTF8(string(raw), "\uFFFD"), "\x00", "\uFFFD")
+	return strings.ReplaceAll(strings.ToValidUTF8(string(raw), "\uFFFD"), "\x00", "")
 }
 
 func (c *client) close() { c.transport.CloseIdleConnections() }

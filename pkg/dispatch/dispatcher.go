@@ -58,8 +58,6 @@ type Dispatcher struct {
 	events, claim, changed chan struct{}
 	completions            chan completion
 	troubled               troubleLog
-	// afterSend lets a test stop the process between an answer and its record.
-	afterSend func(outbox.Due)
 }
 
 // New returns a dispatcher on the database; Run makes it work.

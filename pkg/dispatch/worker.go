@@ -54,9 +54,6 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 		}
 		v = judge(&a, j.due.RunAttempt+1, d.options.Schedule, jitter(), time.Now())
 	}
-	if d.afterSend != nil {
-		d.afterSend(j.due)
-	}
 	d.metrics.attempt(&j, &a, &v)
 	// Completed first, then the slot freed: an ordered lane must not be seen
 	// without anything in hand in between.
