@@ -8,6 +8,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/riverqueue/river v0.24.0
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.24.0
+	github.com/stretchr/testify v1.12.1
 	github.com/txn-service/txn v0.0.0-00010101000000-000000000000
 	golang.org/x/sync v0.24.0
 	gorm.io/gorm v1.31.2
@@ -30,7 +31,6 @@ require (
 	github.com/riverqueue/river/rivertype v0.24.0 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect
-	github.com/stretchr/testify v1.12.1 // indirect
 	github.com/tidwall/gjson v1.18.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect

@@ -37,23 +37,26 @@ const (
 // closeTimeout bounds the clean-up.
 const closeTimeout = time.Minute
 
-func main() {
-	settings, err := parse(os.Args[1:], os.Stderr)
+func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func execute(args []string, out, progress io.Writer) (code int) {
+	settings, err := parse(args, progress)
 	if errors.Is(err, flag.ErrHelp) {
-		return
+		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(exitUsage)
+		fmt.Fprintln(progress, "bench:", err)
+		return exitUsage
 	}
 	// Not stopped after the first signal: a second Ctrl-C must not cut the
 	// clean-up short.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, settings, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(exitFailed)
+	if err := run(ctx, settings, out); err != nil {
+		fmt.Fprintln(progress, "bench:", err)
+		return exitFailed
 	}
+	return 0
 }
 
 // settings are what the command line says.

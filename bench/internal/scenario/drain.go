@@ -38,6 +38,9 @@ func (b *Bench) river(ctx context.Context, jobs int) (report.Run, error) {
 	sample, err := load.River{
 		Path: path, DatabaseURL: address, ReceiverURL: b.receiver.URL(), Jobs: jobs, BodyBytes: bodySize,
 	}.Run(ctx)
+	if received := b.receiver.Received(); err == nil && received != int64(jobs) {
+		err = fmt.Errorf("%d jobs, but %d requests came in", jobs, received)
+	}
 	return runOf(sample), errors.Join(err, b.stack.DropDatabase(context.WithoutCancel(ctx), name))
 }
 
