@@ -5,11 +5,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -95,4 +98,53 @@ func (k *kit) backlog(businesses []models.BusinessID, n int) {
 		require.NoError(k.t, outbox.AppendMany(k.t.Context(), tx, events))
 		require.NoError(k.t, tx.Commit(k.t.Context()))
 	}
+}
+
+// BenchmarkLag commits 200 events a second one by one, each followed by the
+// wake-up that the API sends, and reports how long they take to the receiver.
+func BenchmarkLag(b *testing.B) {
+	k := newKit(b)
+	var mu sync.Mutex
+	arrived := make(map[string]time.Time)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		now := time.Now()
+		_, _ = io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		arrived[r.Header.Get(webhook.HeaderID)] = now
+	}))
+	b.Cleanup(server.Close)
+	business := k.business()
+	_, _, err := k.store.Create(k.db.Gorm, business, webhook.Fields{URL: server.URL, EventTypes: []string{"*"}, MaxConcurrency: 16})
+	require.NoError(b, err)
+	k.start(nil)
+	notifier := outbox.NewNotifier(k.db)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go notifier.Run(ctx)
+	committed := make(map[string]time.Time, b.N)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	body := []byte(`{"data":"` + strings.Repeat("x", 1000) + `"}`)
+	for range b.N {
+		<-tick.C
+		event := models.Event{
+			BusinessID: business, ID: models.NewID[models.EventPrefix](), Type: models.EventTransactionCreated,
+			Body: body, CreatedAt: database.Now(),
+		}
+		require.NoError(b, k.db.InPgxTx(ctx, func(tx pgx.Tx) error { return outbox.AppendMany(ctx, tx, []models.Event{event}) }))
+		committed[event.ID.String()] = time.Now()
+		notifier.Wake()
+	}
+	k.settled(10 * time.Second)
+	mu.Lock()
+	defer mu.Unlock()
+	lags := make([]time.Duration, 0, len(committed))
+	for id, at := range committed {
+		require.Contains(b, arrived, id)
+		lags = append(lags, arrived[id].Sub(at))
+	}
+	slices.Sort(lags)
+	b.ReportMetric(float64(lags[len(lags)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds())/1000, "p99-ms")
 }

@@ -58,6 +58,7 @@ type Dispatcher struct {
 	events, claim, changed chan struct{}
 	completions            chan completion
 	troubled               troubleLog
+	background             sync.WaitGroup // endpoints being disabled
 }
 
 // New returns a dispatcher on the database; Run makes it work.
@@ -92,6 +93,7 @@ func (d *Dispatcher) hear(news outbox.News) {
 	case outbox.NewsChanged:
 		signal(d.changed)
 		signal(d.claim)
+		signal(d.events) // a disabled endpoint is an event for the others
 	}
 }
 
@@ -124,6 +126,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	writer.Wait()
 	stopLeases()
 	keeper.Wait()
+	d.background.Wait()
 	d.giveAllBack(hard)
 	d.client.close()
 }

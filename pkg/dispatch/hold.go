@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/txn-service/txn/pkg/models"
@@ -25,6 +27,7 @@ func (s *scheduler) hold(row outbox.Lane, t *target, sentAt time.Time) {
 		l = &lane{inHand: make(map[models.DeliveryID]struct{}), tenant: s.tenantOf(row.BusinessID)}
 		l.breaker.failures = row.BreakerFailures
 		l.tenant.lanes++
+		l.since = time.Now()
 		s.lanes[row.LaneKey] = l
 	}
 	l.Lane, l.target = row, t
@@ -76,6 +79,36 @@ func (s *scheduler) vacancies(most int) int {
 		return 0
 	}
 	return max(0, most-len(s.lanes))
+}
+
+const (
+	// yieldAfter is how long a lane is held at least while others wait for room.
+	yieldAfter = time.Second
+	yieldBatch = 32
+)
+
+// yield closes lanes that have had their turn, so that lanes which wait for room
+// get it: those of the tenants with the most lanes first, the longest held among
+// them. What was fetched for them is still pending and due.
+func (s *scheduler) yield(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var turns []*lane
+	for _, l := range s.lanes {
+		if l.closing || l.lost {
+			continue
+		}
+		if now.Sub(l.since) >= yieldAfter {
+			turns = append(turns, l)
+		}
+	}
+	slices.SortFunc(turns, func(a, b *lane) int {
+		return cmp.Or(cmp.Compare(b.tenant.lanes, a.tenant.lanes), a.since.Compare(b.since))
+	})
+	for _, l := range turns[:min(len(turns), yieldBatch)] {
+		l.close(0)
+	}
+	signal(s.keep)
 }
 
 // hungryLanes lists lanes to fetch for and marks them as being fetched.

@@ -18,6 +18,8 @@ const (
 	pollHealthy = time.Second
 	pollDeaf    = 250 * time.Millisecond
 	pollSoonest = 10 * time.Millisecond
+	// pollCrowded is for a process that holds all lanes it can while others wait.
+	pollCrowded = 100 * time.Millisecond
 )
 
 // fanOut moves events from the outbox to deliveries whenever there are any, until
@@ -49,16 +51,21 @@ func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
 	}
 	for _, part := range waiting.Parts {
 		if err := d.fanOutPart(ctx, part); err != nil {
-			d.trouble(ctx, "fan-out", err)
-			return poll
+			d.trouble(ctx, "fan-out", err) // the other parts are other tenants
 		}
 	}
-	if waiting.Lane && waiting.LaneIn <= 0 {
+	switch {
+	case !waiting.Lane:
+		return poll
+	case waiting.LaneIn > 0:
+		return min(poll, max(waiting.LaneIn, pollSoonest))
+	case d.scheduler.vacancies(maxLanes) == 0:
+		d.scheduler.yield(time.Now())
+		return pollCrowded
+	default:
 		signal(d.claim)
-	} else if waiting.Lane {
-		poll = min(poll, max(waiting.LaneIn, pollSoonest))
+		return poll
 	}
-	return poll
 }
 
 func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {

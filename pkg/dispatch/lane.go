@@ -73,6 +73,7 @@ type lane struct {
 	fetching bool
 	touches  int64
 	idleFrom time.Time
+	since    time.Time // when the process took it
 
 	// trusted is until when the lease is certain, on the local clock.
 	trusted time.Time

@@ -60,7 +60,7 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait}}
 	d.scheduler.finish(j, &a, &v)
 	if v.gone {
-		go d.gone(j.key)
+		d.background.Go(func() { d.gone(j.key) })
 	}
 }
 

@@ -1,0 +1,120 @@
+package dispatch
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
+)
+
+func TestAnEndpointThatOnlyFailedForFiveDaysIsDisabled(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r := k.receiver(business, nil)
+	r.answer = func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	k.exec(`UPDATE webhook_lanes SET failing_since = now() - '5 days 1 minute'::interval`)
+	k.start(nil)
+	k.events(business, 1)
+	k.eventually(15*time.Second, func() bool {
+		return k.count(`SELECT count(*) FROM webhooks WHERE status = 'disabled' AND disabled_reason LIKE '%five days%'`) == 1
+	}, "it is disabled")
+	k.settled(5 * time.Second)
+}
+
+func TestATenantWithMoreLanesThanAProcessHoldsLeavesRoom(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	crowd, other := k.business(), k.business()
+	slow := k.receiver(crowd, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
+	slow.answer = func(http.ResponseWriter, *http.Request, string, int) { time.Sleep(30 * time.Millisecond) }
+	for range maxLanes + 40 {
+		slow.verifier = nil
+		slow.register(crowd, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
+	}
+	quick := k.receiver(other, nil)
+	k.events(crowd, 100) // ten seconds of work for the lanes that are held first
+	k.start(nil)
+	k.eventually(10*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_lanes WHERE owner IS NOT NULL`) >= maxLanes }, "crowded")
+	ids := k.events(other, 5)
+	k.eventually(5*time.Second, func() bool { return quick.distinct() == len(ids) }, "another tenant gets room")
+}
+
+func TestWorkForLanesOfAnotherProcessReachesItAtOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r := k.receiver(business, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
+	k.start(nil)
+	k.start(nil)
+	start := time.Now()
+	for range 40 { // the lane lingers with one process, and either may fan out
+		k.events(business, 1)
+		time.Sleep(10 * time.Millisecond)
+	}
+	k.settled(5 * time.Second)
+	require.Len(t, r.received(), 40)
+	require.Less(t, time.Since(start), 4*time.Second)
+}
+
+// A dispatcher that loses its lease while requests are in flight sends nothing
+// more, and what it reports late moves nothing but what it has delivered.
+func TestAZombieSendsNothingMore(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r := k.receiver(business, func(f *webhook.Fields) { f.MaxConcurrency = 2 })
+	release := make(chan struct{})
+	open := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(open)
+	r.answer = func(_ http.ResponseWriter, _ *http.Request, _ string, n int) {
+		if n == 1 {
+			<-release
+		}
+	}
+	var zombie *Dispatcher
+	k.start(func(d *Dispatcher) { zombie = d; d.client.timeout = 20 * time.Second })
+	k.events(business, 10)
+	k.eventually(5*time.Second, func() bool { return r.distinct() == 2 }, "two are in flight")
+	k.exec(`UPDATE webhook_lanes SET owner = gen_random_uuid(), epoch = epoch + 1, due_at = now() + '3 s'::interval`)
+	signal(zombie.changed)
+	k.eventually(5*time.Second, func() bool {
+		zombie.scheduler.mu.Lock()
+		defer zombie.scheduler.mu.Unlock()
+		for _, l := range zombie.scheduler.lanes {
+			return l.lost
+		}
+		return false
+	}, "the heartbeat finds the lane lost")
+	open()
+	time.Sleep(200 * time.Millisecond)
+	require.Len(t, r.received(), 2)
+	k.eventually(5*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`) == 2 }, "a 2xx is a fact")
+	k.settled(15 * time.Second) // once the stranger's lease has run out
+	require.Len(t, r.received(), 10, "nothing twice")
+}
+
+func TestIdleDispatcherAsksLittle(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	k.receiver(business, nil)
+	k.start(nil)
+	k.events(business, 1)
+	k.settled(5 * time.Second)
+	k.eventually(5*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_lanes WHERE owner IS NOT NULL`) == 0 }, "idle")
+	store := outbox.NewDispatcher(k.db)
+	_, err := store.Probe(context.Background())
+	require.NoError(t, err)
+	before := k.db.Pool.Stat().AcquireCount()
+	time.Sleep(3 * time.Second)
+	require.LessOrEqual(t, k.db.Pool.Stat().AcquireCount()-before, int64(6), "two statements a second")
+}
