@@ -146,6 +146,12 @@ func TestServe(t *testing.T) {
 	require.Contains(t, log, `"route":"/v1/business"`)
 	require.NotContains(t, log, key)
 	require.NotContains(t, log, encryptionKey)
+	conn, err := pgx.Connect(t.Context(), c.Database.URL)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	var used bool
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT last_used_at IS NOT NULL FROM api_keys`).Scan(&used))
+	require.True(t, used, "the end of the process loses no use of a key")
 }
 
 // TestDispatchersAreWoken: an account that was created is an event, and

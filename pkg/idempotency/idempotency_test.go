@@ -217,6 +217,10 @@ func TestATwinIsToldToWait(t *testing.T) {
 	other.Key = "k2"
 	_, _, err = b.do(t, other, created)
 	require.NoError(t, err, "another key does not wait")
+	foreign := b.request
+	foreign.Business = addBusiness(t, b.db)
+	_, _, err = b.do(t, foreign, created)
+	require.NoError(t, err, "another tenant does not wait")
 	close(release)
 	require.NoError(t, <-first)
 	_, replayed, err := b.do(t, b.request, created)

@@ -181,6 +181,13 @@ func TestARedisThatHangs(t *testing.T) {
 		limit.Take(t.Context(), "a")
 	}
 	require.Less(t, time.Since(begun), 100*time.Millisecond, "then nobody waits")
+	failures := value(t, store.failures)
+	store.retryAt.Store(1) // the interval is over
+	for range 100 {
+		wait.Go(func() { limit.Take(t.Context(), "a") })
+	}
+	wait.Wait()
+	require.InDelta(t, failures+1, value(t, store.failures), 0, "one of those who come at once tries again")
 	require.InDelta(t, 1, value(t, store.inMemory), 0)
 	require.Error(t, store.Ping(t.Context()))
 }
