@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
@@ -39,7 +39,7 @@ func (h *health) drain() { h.draining.Store(true) }
 // component is one line of /health.
 type component struct {
 	Status string `json:"status"`
-	Detail string `json:"detail,omitempty"`
+	Detail string `json:"detail,omitzero"`
 }
 
 func checkSchema(ctx context.Context, db *database.DB) error {
@@ -79,7 +79,7 @@ func (h *health) live(w http.ResponseWriter, _ *http.Request) { answerHealth(w, 
 func answerHealth(w http.ResponseWriter, ok bool, components map[string]component) {
 	body := struct {
 		Status     string               `json:"status"`
-		Components map[string]component `json:"components,omitempty"`
+		Components map[string]component `json:"components,omitzero"`
 	}{Status: "ok", Components: components}
 	status := http.StatusOK
 	if !ok {
@@ -87,7 +87,7 @@ func answerHealth(w http.ResponseWriter, ok bool, components map[string]componen
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a caller who hung up
+	_ = json.MarshalWrite(w, body) // a caller who hung up
 }
 
 // serveAdmin serves health and metrics until the function it returns is called.

@@ -95,7 +95,7 @@ func TestServesHealthAndMetrics(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		_, body := get(t, admin+"/metrics")
-		return bytes.Contains([]byte(body), []byte("txn_dispatcher_listening 1"))
+		return strings.Contains(body, "txn_dispatcher_listening 1")
 	}, 10*time.Second, 20*time.Millisecond)
 	_, body := get(t, admin+"/metrics")
 	for _, name := range []string{"txn_outbox_events 0", "txn_dispatcher_slots 512", "txn_lanes_leased 0", "go_goroutines", "txn_database_pool_connections"} {

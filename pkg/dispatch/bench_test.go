@@ -31,6 +31,7 @@ func BenchmarkDrain(b *testing.B) {
 }
 
 func benchmarkDrain(b *testing.B, endpoints, concurrency int) {
+	b.Helper()
 	k := newKit(b)
 	var received atomic.Int64
 	done := make(chan struct{})
@@ -76,7 +77,7 @@ func benchmarkDrain(b *testing.B, endpoints, concurrency int) {
 	k.settled(30 * time.Second)
 	stop()
 	<-ended
-	require.EqualValues(b, want, received.Load(), "nothing twice")
+	require.Equal(b, want, received.Load(), "nothing twice")
 }
 
 // backlog commits n events for every business.

@@ -89,7 +89,7 @@ func (c *client) send(ctx context.Context, request *http.Request, body []byte) a
 	request.ContentLength = int64(len(body))
 	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	request.Body, _ = request.GetBody()
-	response, err := c.transport.RoundTrip(request)
+	response, err := c.transport.RoundTrip(request) //nolint:bodyclose // read closes it
 	if err == nil {
 		a.retryAfter = response.Header.Get("Retry-After")
 		a.body, err = c.read(response.Body)

@@ -72,13 +72,13 @@ func (s *scheduler) poke(keys ...outbox.LaneKey) {
 }
 
 // vacancies is how many more lanes the process can hold.
-func (s *scheduler) vacancies(most int) int {
+func (s *scheduler) vacancies() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return 0
 	}
-	return max(0, most-len(s.lanes))
+	return max(0, maxLanes-len(s.lanes))
 }
 
 const (

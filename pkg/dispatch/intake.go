@@ -59,7 +59,7 @@ func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
 		return poll
 	case waiting.LaneIn > 0:
 		return min(poll, max(waiting.LaneIn, pollSoonest))
-	case d.scheduler.vacancies(maxLanes) == 0:
+	case d.scheduler.vacancies() == 0:
 		d.scheduler.yield(time.Now())
 		return pollCrowded
 	default:
@@ -81,7 +81,7 @@ func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
 		if result.Due {
 			signal(d.claim)
 		}
-		full := result.Due && d.scheduler.vacancies(maxLanes) == 0
+		full := result.Due && d.scheduler.vacancies() == 0
 		if len(result.Foreign) > 0 || full {
 			if err := d.store.NotifyLanes(ctx, result.Foreign, full); err != nil {
 				return err
@@ -106,7 +106,7 @@ func (d *Dispatcher) takeIn(ctx context.Context) {
 }
 
 func (d *Dispatcher) claimLanes(ctx context.Context) {
-	limit := min(d.scheduler.vacancies(maxLanes), claimBatch)
+	limit := min(d.scheduler.vacancies(), claimBatch)
 	if limit == 0 {
 		return
 	}

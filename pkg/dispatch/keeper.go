@@ -172,7 +172,7 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 			d.disable(ctx, r.LaneKey, "it has only failed for five days")
 		}
 	}
-	if d.scheduler.vacancies(maxLanes) <= len(released) {
+	if d.scheduler.vacancies() <= len(released) {
 		signal(d.claim) // lanes may have waited for room
 	}
 	return refused

@@ -50,17 +50,20 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
-func newKit(t testing.TB) *kit { return newKitAt(t, dbtest.New(t).URL) }
+func newKit(tb testing.TB) *kit {
+	tb.Helper()
+	return newKitAt(tb, dbtest.New(tb).URL)
+}
 
-func newKitAt(t testing.TB, url string) *kit {
-	t.Helper()
-	db, err := database.Open(t.Context(), database.Options{URL: url})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+func newKitAt(tb testing.TB, url string) *kit {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), database.Options{URL: url})
+	require.NoError(tb, err)
+	tb.Cleanup(db.Close)
 	ring, err := webhook.NewKeyring([][]byte{bytes.Repeat([]byte{7}, 32)})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return &kit{
-		t: t, url: url, db: db, keyring: ring, logs: &lockedBuffer{},
+		t: tb, url: url, db: db, keyring: ring, logs: &lockedBuffer{},
 		store: webhook.NewStore(webhook.Options{Keyring: ring, AllowInsecure: true, MaxPerBusiness: 100_000}),
 	}
 }

@@ -29,6 +29,9 @@ const lockPartSQL = `SELECT pg_advisory_xact_lock($1, $2)`
 // the event at the limit keeps its position in after_webhook_id, the ones after
 // it wait. x must come out of an incremental sort for the limit to stop early.
 //
+// Times are the statement's, not the transaction's: that began before it waited
+// for the part, and ids and due times would run backwards against seq.
+//
 // The touch of a lane is unconditional: with it, a release that has not seen
 // these deliveries is refused (see releaseSQL).
 const fanOutSQL = `WITH x AS MATERIALIZED (
@@ -54,7 +57,7 @@ const fanOutSQL = `WITH x AS MATERIALIZED (
     RETURNING 1
 ), made AS (
     INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, next_attempt_at, sequence, ordered, created_at)
-    SELECT business_id, uuid_v7(now(), row_number() OVER ()), event_id, webhook_id, now(), seq, ordered, now()
+    SELECT business_id, uuid_v7(statement_timestamp(), row_number() OVER ()), event_id, webhook_id, statement_timestamp(), seq, ordered, statement_timestamp()
     FROM x ORDER BY seq, webhook_id
     ON CONFLICT (business_id, webhook_id, event_id) DO NOTHING
     RETURNING business_id, webhook_id
@@ -69,12 +72,12 @@ const fanOutSQL = `WITH x AS MATERIALIZED (
     FROM locked
 ), touched AS (
     UPDATE webhook_lanes l SET touches = l.touches + 1,
-        due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > now() THEN l.due_at
-                 ELSE greatest(least(l.due_at, now() + p.pace), l.blocked_until) END
+        due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > statement_timestamp() THEN l.due_at
+                 ELSE greatest(least(l.due_at, statement_timestamp() + p.pace), l.blocked_until) END
     FROM paced p WHERE l.business_id = p.business_id AND l.webhook_id = p.webhook_id
     RETURNING l.business_id, l.webhook_id,
-              CASE WHEN l.due_at > now() AND l.owner IS NOT NULL THEN l.owner END AS holder,
-              l.due_at <= now() AS due
+              CASE WHEN l.due_at > statement_timestamp() AND l.owner IS NOT NULL THEN l.owner END AS holder,
+              l.due_at <= statement_timestamp() AS due
 )
 SELECT (SELECT count(*) FROM done), (SELECT count(*) FROM made), EXISTS (SELECT FROM edge),
        t.business_id, t.webhook_id, t.holder, t.due

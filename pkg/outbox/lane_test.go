@@ -39,7 +39,7 @@ func TestALaneFromWorkToRelease(t *testing.T) {
 	fetched := k.fetchOne(lane)
 	require.True(t, fetched.Held)
 	require.Len(t, fetched.Due, 2)
-	require.Equal(t, ids, []models.EventID{fetched.Due[0].EventID, fetched.Due[1].EventID})
+	require.Equal(t, []models.EventID{ids[0], ids[1]}, []models.EventID{fetched.Due[0].EventID, fetched.Due[1].EventID})
 	messages, err := k.Messages(t.Context(), []EventKey{{business, ids[0]}, {business, ids[1]}})
 	require.NoError(t, err)
 	require.JSONEq(t, `"event 1"`, string(messages[EventKey{business, ids[1]}].Body))

@@ -160,6 +160,9 @@ func TestStoreUpdates(t *testing.T) {
 	row, _, err := store.Create(db.Gorm, business, fields)
 	require.NoError(t, err)
 
+	_, err = db.Pool.Exec(t.Context(), `INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, next_attempt_at, sequence, created_at)
+		VALUES ($1, $2, $3, $4, now(), 1, now())`, business, models.NewID[models.DeliveryPrefix](), models.NewID[models.EventPrefix](), row.ID)
+	require.NoError(t, err)
 	changed, err := store.Update(db.Gorm, business, row.ID, webhook.Patch{
 		URL: new("https://other.example.com/"), EventTypes: &[]string{"transaction.*"},
 		Description: new((*string)(nil)), RateLimit: new((*int)(nil)), Ordered: new(true),
@@ -171,6 +174,9 @@ func TestStoreUpdates(t *testing.T) {
 	require.Nil(t, read.Description)
 	require.Nil(t, read.RateLimit)
 	require.True(t, read.Ordered)
+	var ordered bool
+	require.NoError(t, db.Pool.QueryRow(t.Context(), `SELECT bool_and(ordered) FROM webhook_deliveries`).Scan(&ordered))
+	require.True(t, ordered, "what is pending follows")
 	require.Equal(t, models.TextList{"transaction.*"}, read.EventTypes)
 	require.Equal(t, row.SecretCiphertext, read.SecretCiphertext)
 
