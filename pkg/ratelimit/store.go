@@ -66,11 +66,7 @@ func (s *Store) take(ctx context.Context, key string, rate limiter.Rate) limiter
 	if s.client == nil || !s.mayTry() {
 		return s.memory.take(ctx, key, rate)
 	}
-	// The count must not be lost to a caller who hangs up early, and a caller who
-	// hangs up must not look like an outage of Redis.
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationTimeout)
-	defer cancel()
-	state, err := s.takeShared(bounded, key, rate)
+	state, err := s.takeShared(ctx, key, rate)
 	if err != nil {
 		s.failed(err)
 		return s.memory.take(ctx, key, rate)
@@ -90,6 +86,8 @@ func (s *Store) mayTry() bool {
 	return now.UnixNano() >= at && s.retryAt.CompareAndSwap(at, now.Add(s.retryIn).UnixNano())
 }
 
+// takeShared counts in Redis. A caller who hangs up is counted all the same, and
+// does not look like an outage: see pipeline.
 func (s *Store) takeShared(ctx context.Context, key string, rate limiter.Rate) (limiter.Context, error) {
 	store, err := s.sharedStore()
 	if err != nil {
@@ -106,7 +104,7 @@ func (s *Store) sharedStore() (*limiter.Store, error) {
 		return store, nil
 	}
 	_, err, _ := s.building.Do("", func() (any, error) {
-		store, err := redisstore.NewStoreWithOptions(s.client, limiter.StoreOptions{Prefix: keyPrefix})
+		store, err := redisstore.NewStoreWithOptions(&pipeline{Client: s.client}, limiter.StoreOptions{Prefix: keyPrefix})
 		if err == nil {
 			s.shared.Store(&store)
 		}
