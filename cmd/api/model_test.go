@@ -192,6 +192,9 @@ var history = rapid.Custom(func(t *rapid.T) [][]action {
 	clients := make([][]action, rapid.IntRange(2, 5).Draw(t, "clients"))
 	for number := range rapid.IntRange(15, 50).Draw(t, "operations") {
 		a := randomAction(t, number)
+		if number < modelAccounts { // something to move
+			a = action{Kind: "move", From: outside, To: number, Amount: 100}
+		}
 		a.Number = number + 1
 		client := number % len(clients)
 		clients[client] = append(clients[client], a)
