@@ -169,7 +169,8 @@ func (s *session) printTable(titles []string, rows [][]string) error {
 			Separators: tw.SeparatorsNone, Lines: tw.LinesNone,
 		},
 	}
-	table := tablewriter.NewTable(s.out,
+	var text strings.Builder
+	table := tablewriter.NewTable(&text,
 		tablewriter.WithRendition(off),
 		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
 		tablewriter.WithHeaderAlignment(tw.AlignLeft),
@@ -189,6 +190,11 @@ func (s *session) printTable(titles []string, rows [][]string) error {
 	}
 	if err := table.Render(); err != nil {
 		return fmt.Errorf("writing the table: %w", err)
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(s.out, strings.TrimRight(line, " \n")); err != nil {
+			return fmt.Errorf("writing the table: %w", err)
+		}
 	}
 	return nil
 }

@@ -347,6 +347,7 @@ func TestTablesAndYAML(t *testing.T) {
 	require.Regexp(t, `^ID\s+NAME\s+STATUS\s+CURRENCY\s+CREATED`, lines[0])
 	require.True(t, strings.HasPrefix(lines[1], id+" "))
 	require.Contains(t, lines[1], name)
+	require.NotRegexp(t, `(?m) $`, table)
 	require.Regexp(t, `(?m)^METADATA\s+n=1, yes=true`, c.run(t, "business", "show", id).out)
 
 	text := c.run(t, "business", "show", id, "-o", "yaml").out

@@ -24,7 +24,8 @@ type Options struct {
 	// Listen is the address of the API; port 0 is any free one.
 	Listen string
 	// DataDir keeps everything that survives a restart. It is made if missing,
-	// and nobody else may look into it.
+	// and nobody else may look into it. As root, the database lies elsewhere if
+	// PostgreSQL's user cannot reach it there.
 	DataDir string
 	// Reset drops what DataDir keeps before the start.
 	Reset bool
@@ -65,7 +66,7 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(options.DataDir, 0o700); err != nil {
+	if err := os.MkdirAll(options.DataDir, dataDirMode()); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	binaries, err := d.findBinaries(ctx)
@@ -111,6 +112,15 @@ func Run(ctx context.Context, options Options) (err error) {
 		return err
 	}
 	return d.stay(ctx)
+}
+
+// dataDirMode keeps others out of the data directory. PostgreSQL does not run as
+// root: then its user has to pass through, to a directory that is its own.
+func dataDirMode() os.FileMode {
+	if os.Geteuid() == 0 {
+		return 0o711
+	}
+	return 0o700
 }
 
 // stay returns when ctx ends, or with an error when a part of the stack does.
