@@ -118,3 +118,23 @@ func TestIdleDispatcherAsksLittle(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	require.LessOrEqual(t, k.db.Pool.Stat().AcquireCount()-before, int64(6), "two statements a second")
 }
+
+func TestNewWorkDoesNotOvertakeTheWaitingHeadOfAnOrderedLane(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r := k.receiver(business, func(f *webhook.Fields) { f.Ordered = true })
+	r.answer = func(w http.ResponseWriter, _ *http.Request, _ string, n int) {
+		if n == 1 && len(r.received()) == 1 {
+			w.WriteHeader(http.StatusConflict)
+		}
+	}
+	k.start(func(d *Dispatcher) { d.options.Schedule = webhook.Schedule{1500 * time.Millisecond} })
+	first := k.events(business, 1)
+	k.eventually(5*time.Second, func() bool {
+		return k.count(`SELECT count(*) FROM webhook_deliveries WHERE attempt_count = 1`) == 1
+	}, "the head failed")
+	second := k.events(business, 3) // makes the lane due before its head is
+	k.settled(15 * time.Second)
+	require.Equal(t, append(texts(first), append(texts(first), texts(second)...)...), r.received())
+}
