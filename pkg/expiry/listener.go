@@ -28,7 +28,7 @@ type Listener struct {
 // Run listens until ctx ends, and subscribes again whenever Redis comes back.
 func (l *Listener) Run(ctx context.Context) {
 	subscription := l.Client.PSubscribe(ctx, expiredEvents)
-	defer subscription.Close() //nolint:errcheck // there is nothing to lose
+	defer subscription.Close()
 	// The channel reconnects by itself and drops what nobody reads.
 	messages := subscription.Channel(redis.WithChannelHealthCheckInterval(time.Second))
 	for {

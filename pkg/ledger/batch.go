@@ -148,7 +148,7 @@ func (o *batching) apply(b *book) (Result, error) {
 		b.rollback(before)
 		return Result{}, err
 	}
-	b.addAnswer(&storedAnswer{answerKey: o.key(), fingerprint: o.fingerprint, status: int16(status), body: body}) //nolint:gosec // an HTTP status
+	b.addAnswer(&storedAnswer{answerKey: o.key(), fingerprint: o.fingerprint, status: int16(status), body: body})
 	o.applied = true
 	return Result{Body: body}, nil
 }

@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -62,7 +61,7 @@ func TestAtomicBatchIsAllOrNothing(t *testing.T) {
 	batch := batchOf(true, transfer(a, b, 50), named, transfer(a, b, 50), transfer(a, b, 1))
 	_, err := k.ledger.PostBatch(t.Context(), k.business, batch)
 	var item *ledger.ItemError
-	require.True(t, errors.As(err, &item), "%v", err)
+	require.ErrorAs(t, err, &item)
 	require.Equal(t, 2, item.Index)
 	require.True(t, errs.Is(err, errs.InsufficientFunds), "%v", err)
 	require.Equal(t, int64(100), k.get(t, a).Balance)

@@ -32,9 +32,9 @@ type cutter struct {
 }
 
 const (
-	cutNothing int32 = iota
-	// cutWrites drops the write statements: PostgreSQL never sees COMMIT.
-	cutWrites
+	// cutWrites drops the write statements: PostgreSQL never sees COMMIT. The zero
+	// mode cuts nothing.
+	cutWrites int32 = iota + 1
 	// cutAfterWrites passes them on and breaks the connection at once, while
 	// PostgreSQL may still be at work.
 	cutAfterWrites
