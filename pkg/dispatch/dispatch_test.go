@@ -275,3 +275,21 @@ func TestASecretThatCannotBeOpenedLosesNothing(t *testing.T) {
 	require.Empty(t, r.received())
 	require.Equal(t, 2, k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending' AND attempt_count = 0`))
 }
+
+func TestADeliveryWhoseEventIsGoneFails(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r := k.receiver(business, nil)
+	_, err := k.store.Update(k.db.Gorm, business, r.row.ID, webhook.Patch{Status: new(models.WebhookPaused)})
+	require.NoError(t, err)
+	k.start(nil)
+	k.events(business, 1)
+	k.eventually(5*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_deliveries`) == 1 }, "fanned out")
+	k.exec(`DELETE FROM webhook_events`)
+	_, err = k.store.Update(k.db.Gorm, business, r.row.ID, webhook.Patch{Status: new(models.WebhookActive)})
+	require.NoError(t, err)
+	k.settled(5 * time.Second)
+	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'failed' AND failure_reason = 'the event has been deleted'`))
+	require.Empty(t, r.received())
+}

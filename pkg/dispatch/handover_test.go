@@ -138,3 +138,21 @@ func TestNewWorkDoesNotOvertakeTheWaitingHeadOfAnOrderedLane(t *testing.T) {
 	k.settled(15 * time.Second)
 	require.Equal(t, append(texts(first), append(texts(first), texts(second)...)...), r.received())
 }
+
+func TestAChangedEndpointIsReadAgainWhileItsLaneIsBusy(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	r, second := k.receiver(business, func(f *webhook.Fields) { f.MaxConcurrency = 1 }), k.receiver(k.business(), nil)
+	second.verifier = r.verifier
+	r.answer = func(http.ResponseWriter, *http.Request, string, int) { time.Sleep(50 * time.Millisecond) }
+	k.start(nil)
+	k.events(business, 60)
+	k.eventually(5*time.Second, func() bool { return r.distinct() > 0 }, "busy")
+	_, err := k.store.Update(k.db.Gorm, business, r.row.ID, webhook.Patch{URL: &second.URL})
+	require.NoError(t, err)
+	k.settled(10 * time.Second)
+	require.Less(t, r.distinct(), 30)
+	require.Equal(t, 60, r.distinct()+second.distinct())
+	require.Empty(t, second.bad)
+}

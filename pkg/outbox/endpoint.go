@@ -91,10 +91,10 @@ WHERE business_id = ? AND webhook_id = ?`
 const endPendingSQL = `UPDATE webhook_deliveries SET status = 'failed', failure_reason = ?, finished_at = now()
 WHERE business_id = ? AND webhook_id = ? AND status = 'pending'`
 
-// Close ends an endpoint's pending deliveries as failed, with the reason, and
+// CloseLane ends an endpoint's pending deliveries as failed, with the reason, and
 // its lane. The caller holds LockFanOut and has disabled or deleted the endpoint
 // in the same transaction, which must commit synchronously.
-func Close(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) error {
+func CloseLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) error {
 	// The lane first, then the deliveries: the order of every other statement.
 	if err := changeLane(tx, closeLaneSQL, business, webhook); err != nil {
 		return err
@@ -138,7 +138,7 @@ func disable(tx *gorm.DB, row *models.Webhook, reason string) error {
 	if err != nil {
 		return fmt.Errorf("disabling: %w", err)
 	}
-	if err := Close(tx, row.BusinessID, row.ID, "endpoint disabled: "+reason); err != nil {
+	if err := CloseLane(tx, row.BusinessID, row.ID, "endpoint disabled: "+reason); err != nil {
 		return err
 	}
 	return appendObject(tx, row.BusinessID, models.EventWebhookDisabled, now, wire.NewWebhook(*row))

@@ -150,6 +150,6 @@ func (s *Store) Delete(db *gorm.DB, business models.BusinessID, id models.Webhoo
 		if changed.RowsAffected == 0 {
 			return errs.New(errs.NotFound, "no such webhook")
 		}
-		return outbox.Close(tx, business, id, "endpoint deleted")
+		return outbox.CloseLane(tx, business, id, "endpoint deleted")
 	}))
 }
