@@ -54,7 +54,7 @@ type sent struct {
 }
 
 // capture runs a load against a server that keeps every request.
-func capture(t *testing.T, load Transfers, status int) (Sample, error, []sent) {
+func capture(t *testing.T, load Transfers, status int) (Sample, []sent, error) {
 	t.Helper()
 	wrk, err := NewWrk(t.TempDir())
 	if errors.Is(err, ErrWrkNotFound) {
@@ -76,13 +76,13 @@ func capture(t *testing.T, load Transfers, status int) (Sample, error, []sent) {
 	defer server.Close()
 	sample, err := wrk.Run(t.Context(), server.URL, load, time.Second)
 	server.Close()
-	return sample, err, requests
+	return sample, requests, err
 }
 
 func TestWrkSendsTransfers(t *testing.T) {
 	t.Parallel()
 	tenants := []Tenant{{Key: "one", Accounts: []string{"a", "b", "c"}}, {Key: "two", Accounts: []string{"x", "y"}}}
-	sample, err, requests := capture(t, Transfers{Tenants: tenants, Connections: 2}, http.StatusCreated)
+	sample, requests, err := capture(t, Transfers{Tenants: tenants, Connections: 2}, http.StatusCreated)
 	require.NoError(t, err)
 	require.Positive(t, sample.Rate)
 	require.Positive(t, sample.P50)
@@ -107,7 +107,7 @@ func TestWrkSendsTransfers(t *testing.T) {
 func TestWrkHot(t *testing.T) {
 	t.Parallel()
 	tenants := []Tenant{{Key: "one", Accounts: []string{"a", "b", "c"}}}
-	_, err, requests := capture(t, Transfers{Tenants: tenants, Connections: 2, Hot: true}, http.StatusCreated)
+	_, requests, err := capture(t, Transfers{Tenants: tenants, Connections: 2, Hot: true}, http.StatusCreated)
 	require.NoError(t, err)
 	destinations := map[string]bool{}
 	for _, r := range requests {
@@ -122,7 +122,7 @@ func TestWrkHot(t *testing.T) {
 func TestWrkBatches(t *testing.T) {
 	t.Parallel()
 	tenants := []Tenant{{Key: "one", Accounts: []string{"a", "b", "c"}}}
-	sample, err, requests := capture(t, Transfers{Tenants: tenants, Connections: 2, Batch: 7}, http.StatusCreated)
+	sample, requests, err := capture(t, Transfers{Tenants: tenants, Connections: 2, Batch: 7}, http.StatusCreated)
 	require.NoError(t, err)
 	require.Zero(t, sample.Done%7)
 	for _, r := range requests {
@@ -136,6 +136,6 @@ func TestWrkBatches(t *testing.T) {
 func TestWrkFailsOnRefusals(t *testing.T) {
 	t.Parallel()
 	tenants := []Tenant{{Key: "one", Accounts: []string{"a", "b"}}}
-	_, err, _ := capture(t, Transfers{Tenants: tenants, Connections: 1}, http.StatusTooManyRequests)
+	_, _, err := capture(t, Transfers{Tenants: tenants, Connections: 1}, http.StatusTooManyRequests)
 	require.ErrorContains(t, err, "refused")
 }

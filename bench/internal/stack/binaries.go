@@ -10,10 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // productModule is the module that is measured.
 const productModule = "github.com/txn-service/txn"
+
+// buildGrace is how long the output of a build that was killed is waited for.
+const buildGrace = 10 * time.Second
 
 // binaries builds programs the way releases are built, each once.
 type binaries struct {
@@ -56,7 +61,12 @@ func (b *binaries) build(ctx context.Context, name, dir, target string) (string,
 	fmt.Fprintf(b.progress, "building %s\n", name)
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, target)
 	build.Dir = dir
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	// Killed as a group and with its temporary files where they are removed:
+	// killed alone, go leaves its compilers running and the files behind.
+	build.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	build.Cancel = func() error { return syscall.Kill(-build.Process.Pid, syscall.SIGKILL) }
+	build.WaitDelay = buildGrace
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOTMPDIR="+b.dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
