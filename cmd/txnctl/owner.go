@@ -8,10 +8,11 @@ import (
 	"github.com/txn-service/txn/pkg/models"
 )
 
-// Operators name an endpoint or a delivery by its id alone, while every table
+// Operators name an account, an endpoint or a delivery by its id alone, while every table
 // leads with the business. The look-up reads past all tenants, without an index
 // that only it would use: it is for single commands of operators.
 const (
+	accountOwnerSQL  = `SELECT business_id FROM business_accounts WHERE id = $1`
 	webhookOwnerSQL  = `SELECT business_id FROM webhooks WHERE id = $1 AND deleted_at IS NULL`
 	deliveryOwnerSQL = `SELECT business_id FROM webhook_deliveries WHERE id = $1`
 )
