@@ -15,6 +15,7 @@ import (
 	"github.com/txn-service/txn/pkg/build"
 	"github.com/txn-service/txn/pkg/config"
 	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/expiry"
 	"github.com/txn-service/txn/pkg/httpapi"
 	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/ledger"
@@ -93,10 +94,16 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	}
 	defer listeners.close()
 	notifier := outbox.NewNotifier(db)
-	book := ledger.New(db, ledger.Options{
+	options := ledger.Options{
 		Committers: settings.Ledger.Committers, MaxBatch: settings.Ledger.MaxBatch, Queue: settings.Ledger.Queue,
 		AfterCommit: notifier.Wake, Observer: telemetry.NewLedger(registry),
-	}, log)
+	}
+	var timers *expiry.Timers
+	if client != nil {
+		timers = expiry.NewTimers(client, log)
+		options.HoldCreated = timers.Plant
+	}
+	book := ledger.New(db, options, log)
 
 	// Servers.
 
@@ -120,6 +127,9 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	var reporting sync.WaitGroup
 	reporting.Go(func() { verifier.Run(background) })
 	reporting.Go(func() { notifier.Run(background) })
+	if timers != nil {
+		reporting.Go(func() { timers.Run(background) })
+	}
 	where := listeners.addresses()
 	log.WithFields(logrus.Fields{"api": where.api, "admin": where.admin}).Info("listening")
 	ready(where)

@@ -24,9 +24,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// database.DB.Close closes the pool, but not the idle goroutine of its
-	// database/sql face.
-	goleak.VerifyTestMain(m, dbtest.IgnoreServers(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
+	goleak.VerifyTestMain(m, dbtest.IgnoreServers())
 }
 
 func program(t *testing.T, environment []string, args ...string) *exec.Cmd {

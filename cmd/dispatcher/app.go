@@ -58,6 +58,13 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	registry := telemetry.NewRegistry()
 	registry.MustRegister(telemetry.NewPool(db.Pool.Stat), dispatcher)
 
+	// Upkeep of the ledger: holds that run out, and the continuous audit.
+
+	upkeep, err := newUpkeep(db, settings, telemetry.NewAudit(registry), log)
+	if err != nil {
+		return err
+	}
+
 	// Admin server.
 
 	health := newHealth(db)
@@ -82,7 +89,9 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	})
 	defer draining()
 	waitForSchema(ctx, db, log)
+	stopUpkeep := upkeep.start(ctx)
 	dispatcher.Run(ctx)
+	stopUpkeep()
 	log.Info("stopped")
 	return nil
 }

@@ -5,6 +5,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
 
@@ -35,6 +36,8 @@ const connectTimeout = 3 * time.Second
 type DB struct {
 	Pool *pgxpool.Pool
 	Gorm *gorm.DB
+	// wrapped is the pool as GORM sees it.
+	wrapped *sql.DB
 }
 
 // Open prepares the pool without connecting: a service starts while its
@@ -58,7 +61,8 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the pool: %w", err)
 	}
-	orm, err := gorm.Open(postgres.New(postgres.Config{Conn: stdlib.OpenDBFromPool(pool)}), &gorm.Config{
+	wrapped := stdlib.OpenDBFromPool(pool)
+	orm, err := gorm.Open(postgres.New(postgres.Config{Conn: wrapped}), &gorm.Config{
 		Logger: gormlogger.Discard, // errors are returned and logged once, by whoever decides
 		// Every write that needs a transaction opens one itself.
 		SkipDefaultTransaction: true,
@@ -66,14 +70,18 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 		NowFunc:                Now,
 	})
 	if err != nil {
+		_ = wrapped.Close() // it holds no connection of its own
 		pool.Close()
 		return nil, fmt.Errorf("opening gorm: %w", err)
 	}
-	return &DB{Pool: pool, Gorm: orm}, nil
+	return &DB{Pool: pool, Gorm: orm, wrapped: wrapped}, nil
 }
 
 // Close waits for borrowed connections and closes the pool.
-func (db *DB) Close() { db.Pool.Close() }
+func (db *DB) Close() {
+	_ = db.wrapped.Close() // it holds no connection of its own
+	db.Pool.Close()
+}
 
 // Now is the clock in the resolution that timestamptz keeps: UTC microseconds.
 func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -119,14 +119,14 @@ func TestEventsAndDeliveriesOverHTTP(t *testing.T) {
 	require.Equal(t, "account.created", first["type"])
 	one := api.Do(t, "GET", "/v1/webhook-events/"+first["id"].(string), nil).Require(t, http.StatusOK)
 	require.Equal(t, first, one.JSON(t))
-	require.Len(t, api.Do(t, "GET", "/v1/webhook-events?event_type=hold.created", nil).JSON(t)["data"], 0)
+	require.Empty(t, api.Do(t, "GET", "/v1/webhook-events?event_type=hold.created", nil).JSON(t)["data"])
 
 	dispatcher := outbox.NewDispatcher(api.DB)
 	for part := range int16(outbox.Parts) {
 		_, err := dispatcher.FanOut(t.Context(), part)
 		require.NoError(t, err)
 	}
-	attempted := attemptOne(t, api, dispatcher)
+	attempted := attemptOne(t, dispatcher)
 
 	for _, path := range []string{"/v1/webhook-deliveries?", "/v1/webhook-deliveries?webhook_id=" + hook + "&", "/v1/webhook-deliveries?event_type=account.created&"} {
 		var ids []string
@@ -161,7 +161,7 @@ func TestEventsAndDeliveriesOverHTTP(t *testing.T) {
 }
 
 // attemptOne makes one delivery fail for good and returns its id.
-func attemptOne(t *testing.T, api *apitest.API, dispatcher *outbox.Dispatcher) string {
+func attemptOne(t *testing.T, dispatcher *outbox.Dispatcher) string {
 	t.Helper()
 	lanes, err := dispatcher.Claim(t.Context(), 1)
 	require.NoError(t, err)

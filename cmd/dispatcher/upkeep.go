@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"github.com/txn-service/txn/pkg/config"
+	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/expiry"
+	"github.com/txn-service/txn/pkg/ledger"
+	"github.com/txn-service/txn/pkg/telemetry"
+)
+
+const (
+	// sweepInterval is how long a hold may be overdue without Redis.
+	sweepInterval = 5 * time.Second
+	// auditRest is kept between two audits of the whole ledger.
+	auditRest = 10 * time.Minute
+	// upkeepGrace bounds the end of what upkeep has under way.
+	upkeepGrace = 5 * time.Second
+)
+
+// upkeep is what the dispatcher does for the ledger: overdue holds expire, and
+// the books are audited.
+type upkeep struct {
+	db    *database.DB
+	redis *redis.Client
+	audit *telemetry.Audit
+	log   logrus.FieldLogger
+}
+
+func newUpkeep(db *database.DB, settings config.Config, audit *telemetry.Audit, log logrus.FieldLogger) (*upkeep, error) {
+	u := &upkeep{db: db, audit: audit, log: log}
+	if settings.Redis.URL == "" {
+		return u, nil
+	}
+	options, err := redis.ParseURL(settings.Redis.URL)
+	if err != nil {
+		// The URL may hold a password.
+		return nil, fmt.Errorf("redis.url is not a Redis URL")
+	}
+	u.redis = redis.NewClient(options)
+	return u, nil
+}
+
+// start begins the upkeep; the function that it returns ends it.
+func (u *upkeep) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	// One committer: upkeep is no load, and the API's committers come first.
+	book := ledger.New(u.db, ledger.Options{Committers: 1}, u.log)
+	var running sync.WaitGroup
+	running.Go(func() { (&expiry.Sweeper{Ledger: book, Interval: sweepInterval, Log: u.log}).Run(ctx) })
+	running.Go(func() {
+		(&ledger.Auditor{DB: u.db, Rest: auditRest, Log: u.log, Passed: u.audit.Passed}).Run(ctx)
+	})
+	if u.redis != nil {
+		running.Go(func() { (&expiry.Listener{Client: u.redis, Ledger: book, Log: u.log}).Run(ctx) })
+	}
+	return func() {
+		cancel()
+		running.Wait()
+		grace, done := context.WithTimeout(context.Background(), upkeepGrace)
+		defer done()
+		if err := book.Close(grace); err != nil {
+			u.log.WithError(err).Warn("the upkeep of the ledger did not finish in time")
+		}
+		if u.redis != nil {
+			_ = u.redis.Close() // there is nothing to save
+		}
+	}
+}
