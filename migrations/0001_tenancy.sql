@@ -33,8 +33,10 @@ COMMENT ON TABLE api_keys IS 'Credentials of a business; only the SHA-256 of a k
 
 CREATE TABLE idempotency_keys (
     business_id uuid        NOT NULL REFERENCES businesses (id),
-    scope       text        NOT NULL,
-    key         text        NOT NULL CHECK (char_length(key) BETWEEN 1 AND 255),
+    -- COLLATE "C": keys are compared for equality only, and byte order is several
+    -- times cheaper in an index than a language's.
+    scope       text        COLLATE "C" NOT NULL,
+    key         text        COLLATE "C" NOT NULL CHECK (char_length(key) BETWEEN 1 AND 600),
     fingerprint bytea       NOT NULL CHECK (octet_length(fingerprint) = 32),
     status      smallint    NOT NULL CHECK (status BETWEEN 200 AND 299),
     body        bytea       NOT NULL,

@@ -57,8 +57,8 @@ func (e *batchError) Error() string { return e.cause.Error() }
 func (e *batchError) Unwrap() error { return e.cause }
 
 // runBatch runs the operations in one transaction of two round trips: lock and
-// read, then write and commit. A third comes between them only when an account
-// has money on hold. The outcomes stand only when the error is nil.
+// read, then write and commit. More come between them only when a key is known or
+// an account has money on hold. The outcomes stand only when the error is nil.
 func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) ([]outcome, *batchError) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
@@ -117,6 +117,9 @@ func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending,
 	b.queueAnswers(reads, n.answers)
 	if err := conn.SendBatch(ctx, reads).Close(); err != nil {
 		return nil, fmt.Errorf("locking a batch: %w", err)
+	}
+	if err := b.loadReplays(ctx, conn); err != nil {
+		return nil, err
 	}
 	return b, b.expireOverdue(ctx, conn)
 }

@@ -48,4 +48,5 @@ func TestHotStatementsWalkIndexes(t *testing.T) {
 		require.NotContains(t, plan, "Seq Scan")
 		require.NotContains(t, plan, "Hash")
 	}
+	require.Contains(t, explain(t, tx, replaysSQL, businesses, texts, texts), "transactions_idempotency_key")
 }

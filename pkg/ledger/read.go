@@ -1,10 +1,14 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/wire"
@@ -23,9 +27,16 @@ ORDER BY a.business_id, a.id FOR UPDATE OF a`
 
 const clockSQL = `SELECT clock_timestamp()`
 
-const knownSQL = `SELECT k.n, t.idempotency_scope, ` + transactionColumns + `
-FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS k (business_id, scope, key, n)
-JOIN transactions t ON t.business_id = k.business_id AND t.idempotency_scope = k.scope AND t.idempotency_key = k.key` + transactionJoins
+// knownSQL finds the movements that stand under keys, almost always none. What
+// it takes to show them is read by replaysSQL then: opening five tables for every
+// batch would double the cost of the look-up.
+const (
+	knownSQL   = `SELECT k.n, t.id, t.fingerprint ` + byKeySQL
+	replaysSQL = `SELECT k.n, ` + transactionColumns + ` ` + byKeySQL + transactionJoins
+
+	byKeySQL = `FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS k (business_id, scope, key, n)
+JOIN transactions t ON t.business_id = k.business_id AND t.idempotency_scope = k.scope AND t.idempotency_key = k.key`
+)
 
 const referencesSQL = `SELECT t.business_id, t.reference
 FROM unnest($1::uuid[], $2::text[]) AS k (business_id, reference)
@@ -90,28 +101,52 @@ func (b *book) queueKnown(reads *pgx.Batch, keys []movementKey) {
 	if len(keys) == 0 {
 		return
 	}
-	businesses, scopes, names := make([]models.BusinessID, len(keys)), make([]string, len(keys)), make([]string, len(keys))
-	for i, key := range keys {
-		businesses[i], scopes[i], names[i] = key.business, string(key.scope), key.key
-	}
-	reads.Queue(knownSQL, businesses, scopes, names).Query(func(rows pgx.Rows) error {
+	reads.Queue(knownSQL, keyArrays(keys)...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var n int64
-			var scope models.IdempotencyScope
-			t, err := scanTransaction(rows, &n, &scope)
-			if err != nil {
-				return err
+			var fingerprint []byte
+			known := &movement{}
+			if err := rows.Scan(&n, &known.id, &fingerprint); err != nil {
+				return fmt.Errorf("reading a known key: %w", err)
 			}
-			body, err := wire.Marshal(t.firstView())
-			if err != nil {
-				return fmt.Errorf("encoding a replay: %w", err)
-			}
-			known := &movement{id: t.ID, body: body}
-			copy(known.fingerprint[:], t.Fingerprint)
+			copy(known.fingerprint[:], fingerprint)
 			b.movements[keys[n-1]] = known
 		}
 		return rows.Err()
 	})
+}
+
+// keyArrays are the arguments of byKeySQL.
+func keyArrays(keys []movementKey) []any {
+	businesses, scopes, names := make([]models.BusinessID, len(keys)), make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		businesses[i], scopes[i], names[i] = key.business, string(key.scope), key.key
+	}
+	return []any{businesses, scopes, names}
+}
+
+// loadReplays reads the answers of the movements that queueKnown found.
+func (b *book) loadReplays(ctx context.Context, conn *pgxpool.Conn) error {
+	if len(b.movements) == 0 {
+		return nil
+	}
+	keys := slices.Collect(maps.Keys(b.movements))
+	rows, err := conn.Query(ctx, replaysSQL, keyArrays(keys)...)
+	if err != nil {
+		return fmt.Errorf("reading replays: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		t, err := scanTransaction(rows, &n)
+		if err != nil {
+			return err
+		}
+		if b.movements[keys[n-1]].body, err = wire.Marshal(t.firstView()); err != nil {
+			return fmt.Errorf("encoding a replay: %w", err)
+		}
+	}
+	return rows.Err()
 }
 
 func (b *book) queueReferences(reads *pgx.Batch, names []referenceKey) {
