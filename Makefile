@@ -5,6 +5,7 @@ GOLANGCI_LINT  := .bin/golangci-lint-v2.15.0
 PACKAGES       ?= ./...
 TESTFLAGS      ?=
 ARGS           ?=
+SOAK           ?= 10m
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -17,7 +18,7 @@ LDFLAGS := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT) -X 
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint bench clean
+.PHONY: help build run test soak lint bench clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +37,15 @@ else
 	CGO_ENABLED=1 $(GO) run ./pkg/devstack/testrun -- $(GO) test -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PACKAGES)
 endif
 
+soak: ## Look for what only time finds: random histories under faults, plans on a million rows (SOAK=10m)
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -run TestLinearizable ./cmd/api -soak $(SOAK)
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestListsWalkTheirIndexes ./pkg/ledger -plan-rows 1000000
+
 lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
 	@unformatted=$$(gofmt -l bench cmd migrations pkg 2>/dev/null); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GOLANGCI_LINT) run $(PACKAGES)
+	cd bench && GOFLAGS=-mod=mod ../$(GOLANGCI_LINT) run ./...
 
 # A module of its own, whose go.mod follows this one's: -mod=mod.
 bench: ## Measure throughput beside the yardsticks (ARGS=-list shows the scenarios)

@@ -164,6 +164,7 @@ CREATE TABLE holds (
     CONSTRAINT holds_captured_range CHECK (captured_amount BETWEEN 0 AND amount)
 );
 CREATE INDEX holds_pending_idx ON holds (business_id, account_id, expires_at) WHERE status = 'pending';
+CREATE INDEX holds_account_idx ON holds (business_id, account_id, id);
 CREATE INDEX holds_due_idx ON holds (expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
 COMMENT ON TABLE holds IS 'Money set aside on an account; pending until captured, voided or expired.';
 

@@ -140,18 +140,8 @@ type HoldFilter struct {
 // Holds lists holds, newest first: up to limit of them after the id (exclusive;
 // zero to start). Coded errors: Unavailable.
 func (l *Ledger) Holds(ctx context.Context, business models.BusinessID, filter HoldFilter, after models.HoldID, limit int) ([]models.Hold, error) {
-	q := newQuery(business)
-	q.where("h.business_id = $1")
-	if !filter.Account.IsZero() {
-		q.where("h.account_id = %s", filter.Account)
-	}
-	if filter.Status != "" {
-		q.where("h.status = %s", string(filter.Status))
-	}
-	if !after.IsZero() {
-		q.where("h.id < %s", after)
-	}
-	rows, err := l.db.Pool.Query(ctx, `SELECT `+holdColumns+` FROM holds h WHERE `+q.all()+` ORDER BY h.id DESC LIMIT `+q.arg(limit), q.args...)
+	sql, args := filter.list(business, after, limit)
+	rows, err := l.db.Pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, database.Coded(err)
 	}
@@ -163,4 +153,21 @@ func (l *Ledger) Holds(ctx context.Context, business models.BusinessID, filter H
 		return h.Hold, nil
 	})
 	return holds, database.Coded(err)
+}
+
+// list is the statement of a page.
+func (f HoldFilter) list(business models.BusinessID, after models.HoldID, limit int) (sql string, args []any) {
+	q := newQuery(business)
+	q.where("h.business_id = $1")
+	if !f.Account.IsZero() {
+		q.where("h.account_id = %s", f.Account)
+	}
+	if f.Status != "" {
+		q.where("h.status = %s", string(f.Status))
+	}
+	if !after.IsZero() {
+		q.where("h.id < %s", after)
+	}
+	sql = `SELECT ` + holdColumns + ` FROM holds h WHERE ` + q.all() + ` ORDER BY h.id DESC LIMIT ` + q.arg(limit)
+	return sql, q.args
 }

@@ -46,12 +46,18 @@ var scopes = []string{
 // its own order: the account's entries, one metadata pair, or the primary key.
 // Coded errors: Unavailable.
 func (l *Ledger) Transactions(ctx context.Context, business models.BusinessID, filter TransactionFilter, after models.TransactionID, limit int) ([]wire.Transaction, error) {
+	sql, args := filter.list(business, after, limit)
+	return listTransactions(ctx, l.db, sql, args)
+}
+
+// list is the statement of a page.
+func (f TransactionFilter) list(business models.BusinessID, after models.TransactionID, limit int) (sql string, args []any) {
 	q := newQuery(business)
-	from, order := filter.walk(q, after)
-	filter.narrow(q)
-	sql := `SELECT ` + transactionColumns + ` FROM ` + from + transactionJoins +
+	from, order := f.walk(q, after)
+	f.narrow(q)
+	sql = `SELECT ` + transactionColumns + ` FROM ` + from + transactionJoins +
 		` WHERE ` + q.all() + ` ORDER BY ` + order + ` DESC LIMIT ` + q.arg(limit)
-	return listTransactions(ctx, l.db, sql, q.args)
+	return sql, q.args
 }
 
 func listTransactions(ctx context.Context, db *database.DB, sql string, args []any) ([]wire.Transaction, error) {
