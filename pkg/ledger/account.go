@@ -133,7 +133,7 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 		}
 		a.UpdatedAt = database.Now()
 		err = tx.Model(&models.Account{}).Where("business_id = ? AND id = ?", business, id).
-			Select("name", "status", "reference", "overdraft_limit", "metadata", "updated_at").Updates(&a).Error
+			Select("name", "status", "reference", "overdraft_limit", "metadata", "updated_at").UpdateColumns(&a).Error
 		if err != nil {
 			return codeAccount(err, a.Reference)
 		}

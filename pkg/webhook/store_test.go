@@ -197,3 +197,21 @@ func TestStoreUpdates(t *testing.T) {
 	_, err = store.Update(db.Gorm, business, row.ID, webhook.Patch{URL: new("http://example.com")})
 	require.True(t, errs.Is(err, errs.ValidationFailed))
 }
+
+func TestStoreDoesNotJudgeAURLAgainThatStays(t *testing.T) {
+	t.Parallel()
+	db := openDB(t)
+	business := newBusiness(t, db)
+	lax := webhook.NewStore(webhook.Options{Keyring: newKeyring(t, 1), AllowInsecure: true})
+	strict := webhook.NewStore(webhook.Options{Keyring: newKeyring(t, 1)})
+	fields := validFields()
+	fields.URL = "http://127.0.0.1:8080/hook"
+	created, _, err := lax.Create(db.Gorm, business, fields)
+	require.NoError(t, err)
+	paused := models.WebhookPaused
+	updated, err := strict.Update(db.Gorm, business, created.ID, webhook.Patch{Status: &paused})
+	require.NoError(t, err)
+	require.Equal(t, models.WebhookPaused, updated.Status)
+	_, err = strict.Update(db.Gorm, business, created.ID, webhook.Patch{URL: &fields.URL})
+	require.True(t, errs.Is(err, errs.ValidationFailed), "%v", err)
+}
