@@ -245,3 +245,35 @@ func BenchmarkTakeRedis(b *testing.B) {
 		}
 	})
 }
+
+// TestConcurrentRequestsAreEachCounted sends many requests of a few keys at once
+// from two replicas: every one must get a number of its own, though they share
+// round trips and script calls.
+func TestConcurrentRequestsAreEachCounted(t *testing.T) {
+	t.Parallel()
+	const each, keys = 400, 3
+	url := dbtest.Redis(t)
+	limits := []*Limit{newLimit(t, newStore(t, url), "1000-H"), newLimit(t, newStore(t, url), "1000-H")}
+	var mu sync.Mutex
+	seen := map[string]map[int64]int{}
+	var running sync.WaitGroup
+	for i := range each * keys {
+		running.Go(func() {
+			key := strconv.Itoa(i % keys)
+			decision := limits[i/keys%2].Take(context.Background(), key)
+			mu.Lock()
+			defer mu.Unlock()
+			if seen[key] == nil {
+				seen[key] = map[int64]int{}
+			}
+			seen[key][decision.Limit-decision.Remaining]++
+		})
+	}
+	running.Wait()
+	for key, counts := range seen {
+		require.Len(t, counts, each, key)
+		for n := range int64(each) {
+			require.Equal(t, 1, counts[n+1], "key %s, number %d", key, n+1)
+		}
+	}
+}
