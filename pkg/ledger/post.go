@@ -228,6 +228,9 @@ func (p *posting) record(b *book, source, destination *account) (*models.Transac
 	return b.record(t, source, destination)
 }
 
+// encodedSize is about what a transaction takes as JSON, in bytes.
+const encodedSize = 768
+
 // record appends a transaction with its entries and its transaction.created
 // event, and returns it encoded.
 func (b *book) record(t models.Transaction, source, destination *account) (*models.Transaction, []byte, error) {
@@ -243,7 +246,8 @@ func (b *book) record(t models.Transaction, source, destination *account) (*mode
 		t.Currency, t.DestinationAccountID, t.DestinationSequence = destination.currency, &destination.id, &entry.Sequence
 		entries = append(entries, entry)
 	}
-	body, err := wire.Marshal(wire.NewTransaction(&t, entries, 0))
+	shape := wire.NewTransaction(&t, entries, 0)
+	body, err := wire.AppendTransaction(make([]byte, 0, encodedSize), &shape)
 	if err != nil {
 		return nil, nil, err
 	}
