@@ -113,12 +113,10 @@ func (s *session) replay(ctx context.Context, db *database.DB, flags replayFlags
 	if err != nil {
 		return err
 	}
-	flags.options.Progress = func(count outbox.ReplayCount) {
-		if s.terminal {
-			s.note("%d deliveries …", count.Replayed)
-		}
-	}
+	bar := s.newProgress("deliveries", unknownTotal)
+	flags.options.Progress = func(count outbox.ReplayCount) { bar.at(count.Matched, 0) }
 	count, failure := outbox.Replay(ctx, db, selection, flags.options)
+	bar.end()
 	if !flags.options.DryRun && (failure == nil || count.Replayed > 0) {
 		// Steps commit on their own: what an interrupted replay did is on record too.
 		if err := recordReplay(context.WithoutCancel(ctx), db, selection, target, count, failure); err != nil {

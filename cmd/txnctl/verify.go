@@ -82,7 +82,10 @@ func (s *session) verify(ctx context.Context, db *database.DB, business string) 
 			result.Findings = append(result.Findings, f)
 		}
 	}
+	bar := s.newProgress("entries", unknownTotal)
+	audit.Progress = func(p ledger.Progress) { bar.at(p.Entries, p.EntriesTotal) }
 	seen, err := ledger.Verify(ctx, db, audit)
+	bar.end()
 	if err != nil {
 		return err
 	}
