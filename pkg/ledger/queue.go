@@ -24,6 +24,11 @@ const (
 // enough that a passing fault does not cost it group commit for long.
 const suspicion = time.Minute
 
+// overlapAfter is how long a shared batch runs before another may run beside it
+// for the sake of latency alone. Two half batches cost more than one whole, here
+// and on the other replicas' side; a long batch must not hold everybody up.
+const overlapAfter = 10 * time.Millisecond
+
 // fullRetryAfter is what a caller is told to wait when the queue is full.
 const fullRetryAfter = time.Second
 
@@ -42,6 +47,9 @@ type queue struct {
 	items    int
 	capacity int
 	closed   bool
+	// running counts the shared batches under way, the newest of them since started.
+	running int
+	started time.Time
 }
 
 // tenantQueue is what one business has waiting.
@@ -182,11 +190,11 @@ func (q *queue) release(kind lane, batch []*pending) {
 			delete(q.busy, accountKey{p.business, id})
 		}
 	}
-	if kind == patient {
-		if t := q.tenants[batch[0].business]; t != nil {
-			t.patient = false
-			q.retire(t)
-		}
+	if kind == shared {
+		q.running--
+	} else if t := q.tenants[batch[0].business]; t != nil {
+		t.patient = false
+		q.retire(t)
 	}
 	q.ready[shared].Broadcast()
 	q.ready[patient].Broadcast()
@@ -207,8 +215,10 @@ func (q *queue) next(kind lane, most int) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
-		if batch := q.take(kind, most); len(batch) > 0 {
-			return batch
+		if kind == patient || q.mayRun(most) {
+			if batch := q.take(kind, most); len(batch) > 0 {
+				return batch
+			}
 		}
 		// Work in progress may still hand operations to the patient lane.
 		if q.closed && q.items == 0 && len(q.busy) == 0 {
@@ -216,6 +226,20 @@ func (q *queue) next(kind lane, most int) []*pending {
 		}
 		q.ready[kind].Wait()
 	}
+}
+
+// mayRun says whether another shared batch may begin: when none is under way,
+// when half a batch waits, or when the one under way takes long. Otherwise it
+// sees to being asked again. The caller holds mu.
+func (q *queue) mayRun(most int) bool {
+	if q.running == 0 || q.items >= (most+1)/2 {
+		return true
+	}
+	left := overlapAfter - time.Since(q.started)
+	if left > 0 && q.items > 0 {
+		time.AfterFunc(left, q.ready[shared].Broadcast)
+	}
+	return left <= 0
 }
 
 // take gathers a batch and marks its accounts busy. The caller holds mu.
@@ -230,6 +254,10 @@ func (q *queue) take(kind lane, most int) []*pending {
 		for _, id := range p.accounts {
 			q.busy[accountKey{p.business, id}] = kind
 		}
+	}
+	if kind == shared && len(batch) > 0 {
+		q.running++
+		q.started = time.Now()
 	}
 	return batch
 }

@@ -171,3 +171,39 @@ func TestQueueServesSuspectsApart(t *testing.T) {
 	require.Equal(t, []*pending{healthy}, q.next(shared, 10))
 	require.Equal(t, []*pending{troubled}, q.next(patient, 10))
 }
+
+func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
+	t.Parallel()
+	const most = 8
+	q := newQueue(100)
+	b := tenants(1)[0]
+	push := func(n int) {
+		for range n {
+			require.NoError(t, q.push(waitingOn(b, 1, account1())))
+		}
+	}
+	push(1)
+	first := q.next(shared, most)
+	push(most/2 - 1)
+	q.mu.Lock()
+	require.False(t, q.mayRun(most), "less than half a batch waits")
+	q.mu.Unlock()
+	push(1)
+	q.mu.Lock()
+	require.True(t, q.mayRun(most))
+	q.mu.Unlock()
+	second := q.next(shared, most)
+	require.Len(t, second, most/2)
+
+	push(1)
+	began := time.Now()
+	third := q.next(shared, most)
+	require.Len(t, third, 1)
+	require.GreaterOrEqual(t, time.Since(began), overlapAfter/2, "it waited until the others took long")
+	for _, batch := range [][]*pending{first, second, third} {
+		q.release(shared, batch)
+	}
+	require.Zero(t, q.running)
+	push(1)
+	require.Len(t, q.next(shared, most), 1, "nothing is under way: at once")
+}
