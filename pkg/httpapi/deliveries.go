@@ -29,6 +29,9 @@ func (a *API) listDeliveries(c *gin.Context) error {
 		return err
 	}
 	db := a.DB.Gorm.WithContext(c.Request.Context())
+	if err := webhook.Require(db, businessOf(c), filter.WebhookID); err != nil {
+		return err
+	}
 	rows, err := webhook.ListWebhookDeliveries(db, businessOf(c), filter, orZero(after), p.Limit+1)
 	if err != nil {
 		return err

@@ -73,6 +73,9 @@ func (a *API) listHolds(c *gin.Context) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
+	if err := a.requireAccount(c, filter.Account); err != nil {
+		return err
+	}
 	holds, err := a.Ledger.Holds(c.Request.Context(), businessOf(c), filter, orZero(after), p.Limit+1)
 	if err != nil {
 		return err

@@ -131,10 +131,10 @@ func TestStatementIsPagedAndExported(t *testing.T) {
 	path := "/v1/accounts/" + a + "/entries"
 	first := api.Do(t, "GET", path+"?limit=3", nil)
 	first.Require(t, http.StatusOK)
-	require.Contains(t, string(first.Body), `"data":[{"sequence":5,`)
+	require.Contains(t, string(first.Body), `"data":[{"account_id":"`+a+`","sequence":5,`)
 	second := api.Do(t, "GET", path+"?limit=3&cursor="+first.String(t, "next_cursor"), nil)
 	second.Require(t, http.StatusOK)
-	require.Contains(t, string(second.Body), `"data":[{"sequence":2,`)
+	require.Contains(t, string(second.Body), `"data":[{"account_id":"`+a+`","sequence":2,`)
 	require.Contains(t, string(second.Body), `"has_more":false`)
 
 	csv := api.Do(t, "GET", path, nil, apitest.Header("Accept", "text/csv"))
@@ -261,25 +261,28 @@ func TestBadReads(t *testing.T) {
 	api := apitest.New(t)
 	a := openAccount(t, api, 10)
 	for path, code := range map[string]errs.Code{
-		"/v1/accounts/nonsense":                                      errs.NotFound,
-		"/v1/accounts/txn_01h455vb4pex5vsknk084sn02q":                errs.NotFound,
-		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q":               errs.NotFound,
-		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q/balance":       errs.NotFound,
-		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q/entries":       errs.NotFound,
-		"/v1/transactions/txn_01h455vb4pex5vsknk084sn02q":            errs.NotFound,
-		"/v1/accounts?limit=0":                                       errs.InvalidRequest,
-		"/v1/accounts?limit=201":                                     errs.InvalidRequest,
-		"/v1/accounts?limit=x":                                       errs.InvalidRequest,
-		"/v1/accounts?cursor=garbage":                                errs.InvalidRequest,
-		"/v1/accounts?status=warm":                                   errs.InvalidRequest,
-		"/v1/accounts?sauce=1":                                       errs.InvalidRequest,
-		"/v1/transactions?account_id=txn_01h455vb4pex5vsknk084sn02q": errs.InvalidRequest,
-		"/v1/transactions?created_after=yesterday":                   errs.InvalidRequest,
-		"/v1/transactions?type=gift":                                 errs.InvalidRequest,
-		"/v1/accounts/" + a + "/balance?at=now":                      errs.InvalidRequest,
-		"/v1/accounts/" + a + "/entries?limit=0":                     errs.InvalidRequest,
-		"/v1/nothing":                                                errs.NotFound,
-		"/nothing":                                                   errs.NotFound,
+		"/v1/accounts/nonsense":                                           errs.NotFound,
+		"/v1/accounts/txn_01h455vb4pex5vsknk084sn02q":                     errs.NotFound,
+		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q":                    errs.NotFound,
+		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q/balance":            errs.NotFound,
+		"/v1/accounts/acct_01h455vb4pex5vsknk084sn02q/entries":            errs.NotFound,
+		"/v1/transactions/txn_01h455vb4pex5vsknk084sn02q":                 errs.NotFound,
+		"/v1/transactions?account_id=acct_01h455vb4pex5vsknk084sn02q":     errs.NotFound,
+		"/v1/holds?account_id=acct_01h455vb4pex5vsknk084sn02q":            errs.NotFound,
+		"/v1/webhook-deliveries?webhook_id=wh_01h455vb4pex5vsknk084sn02q": errs.NotFound,
+		"/v1/accounts?limit=0":                                            errs.InvalidRequest,
+		"/v1/accounts?limit=201":                                          errs.InvalidRequest,
+		"/v1/accounts?limit=x":                                            errs.InvalidRequest,
+		"/v1/accounts?cursor=garbage":                                     errs.InvalidRequest,
+		"/v1/accounts?status=warm":                                        errs.InvalidRequest,
+		"/v1/accounts?sauce=1":                                            errs.InvalidRequest,
+		"/v1/transactions?account_id=txn_01h455vb4pex5vsknk084sn02q":      errs.InvalidRequest,
+		"/v1/transactions?created_after=yesterday":                        errs.InvalidRequest,
+		"/v1/transactions?type=gift":                                      errs.InvalidRequest,
+		"/v1/accounts/" + a + "/balance?at=now":                           errs.InvalidRequest,
+		"/v1/accounts/" + a + "/entries?limit=0":                          errs.InvalidRequest,
+		"/v1/nothing":                                                     errs.NotFound,
+		"/nothing":                                                        errs.NotFound,
 	} {
 		api.Do(t, "GET", path, nil).RequireProblem(t, statusOf[code], code)
 	}

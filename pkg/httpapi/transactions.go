@@ -140,6 +140,9 @@ func (a *API) listTransactions(c *gin.Context) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
+	if err := a.requireAccount(c, account); err != nil {
+		return err
+	}
 	transactions, err := a.Ledger.Transactions(c.Request.Context(), businessOf(c), filter, orZero(after), p.Limit+1)
 	if err != nil {
 		return err
@@ -147,4 +150,14 @@ func (a *API) listTransactions(c *gin.Context) error {
 	return respond(c, http.StatusOK, newList(p, transactions,
 		func(t wire.Transaction) wire.Transaction { return t },
 		func(t wire.Transaction) []byte { return positionID(t.ID) }))
+}
+
+// requireAccount answers a filter by an account that the business does not have
+// as the account itself would be answered; no filter is none.
+func (a *API) requireAccount(c *gin.Context, id models.AccountID) error {
+	if id.IsZero() {
+		return nil
+	}
+	_, err := a.Ledger.Account(c.Request.Context(), businessOf(c), id)
+	return err
 }

@@ -106,6 +106,21 @@ func (s *Store) Get(db *gorm.DB, business models.BusinessID, id models.WebhookID
 	return Get(db, business, id)
 }
 
+// Require returns NotFound unless the business has the endpoint or had it:
+// deliveries of a deleted endpoint stay readable.
+func Require(db *gorm.DB, business models.BusinessID, id models.WebhookID) error {
+	var known bool
+	err := db.Raw(`SELECT EXISTS (SELECT 1 FROM webhooks WHERE business_id = ? AND id = ?)`, business, id).Scan(&known).Error
+	switch {
+	case err != nil:
+		return database.Coded(fmt.Errorf("looking for a webhook: %w", err))
+	case !known:
+		return errs.New(errs.NotFound, "no such webhook")
+	default:
+		return nil
+	}
+}
+
 // Get is Store.Get for callers that need no store.
 func Get(db *gorm.DB, business models.BusinessID, id models.WebhookID) (models.Webhook, error) {
 	var row models.Webhook

@@ -48,6 +48,7 @@ func NewTransaction(t *models.Transaction, entries []models.Entry, reversed int6
 
 // StatementEntry is one line of an account's statement.
 type StatementEntry struct {
+	AccountID     models.AccountID     `json:"account_id"`
 	Sequence      int64                `json:"sequence"`
 	TransactionID models.TransactionID `json:"transaction_id"`
 	Amount        int64                `json:"amount"`
@@ -58,7 +59,7 @@ type StatementEntry struct {
 // NewStatementEntry converts a row.
 func NewStatementEntry(e models.Entry) StatementEntry {
 	return StatementEntry{
-		Sequence: e.Sequence, TransactionID: e.TransactionID, Amount: e.Amount,
+		AccountID: e.AccountID, Sequence: e.Sequence, TransactionID: e.TransactionID, Amount: e.Amount,
 		BalanceAfter: e.BalanceAfter, CreatedAt: Time(e.CreatedAt),
 	}
 }
