@@ -155,7 +155,8 @@ func TestEventsAndDeliveriesOverHTTP(t *testing.T) {
 	stranger := apitest.Key(api.NewTenant(t).Key)
 	api.Do(t, "GET", "/v1/webhook-deliveries/"+attempted, nil, stranger).Require(t, http.StatusNotFound)
 	api.Do(t, "GET", "/v1/webhook-events/"+first["id"].(string), nil, stranger).Require(t, http.StatusNotFound)
-	for _, path := range []string{"/v1/webhook-deliveries", "/v1/webhook-deliveries?webhook_id=" + hook, "/v1/webhook-events", "/v1/webhooks"} {
+	api.Do(t, "GET", "/v1/webhook-deliveries?webhook_id="+hook, nil, stranger).Require(t, http.StatusNotFound)
+	for _, path := range []string{"/v1/webhook-deliveries", "/v1/webhook-events", "/v1/webhooks"} {
 		require.Empty(t, api.Do(t, "GET", path, nil, stranger).Require(t, http.StatusOK).JSON(t)["data"])
 	}
 }
