@@ -16,7 +16,7 @@ import (
 
 func TestLockedTenantDoesNotHoldUpOthers(t *testing.T) {
 	t.Parallel()
-	const lockTimeout = 500 * time.Millisecond
+	const lockTimeout = 3 * time.Second
 	k := newKit(t, ledger.Options{LockTimeout: lockTimeout})
 	// More locked accounts than committers: a committer that waited for one would
 	// leave none for the others.
