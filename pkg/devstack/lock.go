@@ -36,9 +36,11 @@ func lockDir(path string) (*dirLock, error) {
 	return &dirLock{file: file}, nil
 }
 
-// unlock may be called more than once.
+// unlock may be called more than once. Closing alone would not do: a child that another goroutine is just starting has
+// a copy of the descriptor between its fork and its exec, and the lock lives as long as any copy.
 func (l *dirLock) unlock() {
 	if l.file != nil {
+		_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN) // the file's end drops it too
 		l.file.Close()
 		l.file = nil
 	}
