@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/expiry"
 	"github.com/txn-service/txn/pkg/ledger"
+	"github.com/txn-service/txn/pkg/ratelimit"
 	"github.com/txn-service/txn/pkg/telemetry"
 )
 
@@ -39,13 +39,9 @@ func newUpkeep(db *database.DB, settings config.Config, audit *telemetry.Audit, 
 	if settings.Redis.URL == "" {
 		return u, nil
 	}
-	options, err := redis.ParseURL(settings.Redis.URL)
-	if err != nil {
-		// The URL may hold a password.
-		return nil, fmt.Errorf("redis.url is not a Redis URL")
-	}
-	u.redis = redis.NewClient(options)
-	return u, nil
+	var err error
+	u.redis, err = ratelimit.NewClient(settings.Redis.URL)
+	return u, err
 }
 
 // start begins the upkeep; the function that it returns ends it.

@@ -16,6 +16,7 @@ import (
 	"github.com/txn-service/txn/pkg/expiry"
 	"github.com/txn-service/txn/pkg/ledger"
 	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/ratelimit"
 )
 
 // kit is a ledger with a funded account.
@@ -88,9 +89,8 @@ func TestSweeperNeedsNoRedis(t *testing.T) {
 
 func newClient(t *testing.T, url string) *redis.Client {
 	t.Helper()
-	options, err := redis.ParseURL(url)
+	client, err := ratelimit.NewClient(url) // as the programs have it
 	require.NoError(t, err)
-	client := redis.NewClient(options)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return client
 }

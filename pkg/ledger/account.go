@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -15,11 +16,8 @@ import (
 	"github.com/txn-service/txn/pkg/wire"
 )
 
-// constraints of business_accounts that a caller can run into.
-const (
-	referenceConstraint = "business_accounts_reference_key"
-	currencyField       = "currency"
-)
+// referenceConstraint is what a caller whose reference is taken runs into.
+const referenceConstraint = "business_accounts_reference_key"
 
 // NewAccount is an account to open.
 type NewAccount struct {
@@ -39,7 +37,7 @@ func CreateAccount(tx *gorm.DB, business models.BusinessID, in NewAccount) (mode
 	var v errs.Validation
 	models.CheckLength(&v, "name", in.Name, 1, models.MaxName)
 	_, known := models.CurrencyExponent(in.Currency)
-	v.Check(known, currencyField, "must be an ISO 4217 code")
+	v.Check(known, "currency", "must be an ISO 4217 code")
 	checkOptional(&v, "reference", in.Reference, models.MaxReference)
 	checkOverdraft(&v, in.OverdraftLimit)
 	in.Metadata.Check(&v, "metadata")
@@ -144,6 +142,17 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 	}
 	l.options.AfterCommit()
 	return a, nil
+}
+
+// limitWaits bounds row-lock and statement waits of a GORM transaction, and has
+// it commit durably whatever the server's default.
+func limitWaits(tx *gorm.DB, lock time.Duration) error {
+	err := tx.Exec(`SELECT set_config('lock_timeout', ?, true), set_config('statement_timeout', '10s', true),
+    set_config('synchronous_commit', 'on', true)`, fmt.Sprint(lock.Milliseconds())).Error
+	if err != nil {
+		return fmt.Errorf("limiting waits: %w", err)
+	}
+	return nil
 }
 
 func (c AccountChange) validate() error {

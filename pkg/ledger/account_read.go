@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -12,17 +10,6 @@ import (
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 )
-
-// limitWaits bounds row-lock and statement waits of a GORM transaction, and has
-// it commit durably whatever the server's default.
-func limitWaits(tx *gorm.DB, lock time.Duration) error {
-	err := tx.Exec(`SELECT set_config('lock_timeout', ?, true), set_config('statement_timeout', '10s', true),
-    set_config('synchronous_commit', 'on', true)`, fmt.Sprint(lock.Milliseconds())).Error
-	if err != nil {
-		return fmt.Errorf("limiting waits: %w", err)
-	}
-	return nil
-}
 
 // Account returns one account. Coded errors: NotFound, Unavailable.
 func (l *Ledger) Account(ctx context.Context, business models.BusinessID, id models.AccountID) (models.Account, error) {

@@ -130,9 +130,13 @@ func (c *committer) fail(batch []*pending, err error, uncertain bool) {
 	}
 }
 
+// retryAfter is what a caller is told to wait when the ledger could not serve
+// him: a queue drains and a lock is freed in less.
+const retryAfter = time.Second
+
 func unavailable(cause error, detail string) error {
 	coded := errs.Wrap(cause, errs.Unavailable, "%s", detail)
-	coded.RetryAfter = time.Second
+	coded.RetryAfter = retryAfter
 	return coded
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/txn-service/txn/pkg/errs"
@@ -157,11 +158,7 @@ func (h *hold) replay(fingerprint [32]byte, made []models.HoldID) (Result, error
 	first := h.Hold
 	first.CapturedAmount, first.Status, first.UpdatedAt = 0, models.HoldPending, first.CreatedAt
 	body, err := wire.Marshal(wire.NewHold(first))
-	ours := false
-	for _, id := range made {
-		ours = ours || id == h.ID
-	}
-	return Result{Body: body, Replayed: !ours}, err
+	return Result{Body: body, Replayed: !slices.Contains(made, h.ID)}, err
 }
 
 // addHold records a new hold.

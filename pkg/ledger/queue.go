@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 )
 
@@ -28,9 +27,6 @@ const suspicion = time.Minute
 // for the sake of latency alone. Two half batches cost more than one whole, here
 // and on the other replicas' side; a long batch must not hold everybody up.
 const overlapAfter = 10 * time.Millisecond
-
-// fullRetryAfter is what a caller is told to wait when the queue is full.
-const fullRetryAfter = time.Second
 
 // queue holds the operations that wait, per business and lane. Batches are
 // drained round-robin between businesses; an account is in one batch at a time,
@@ -79,7 +75,7 @@ func (q *queue) push(p *pending) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return busyError("the service is stopping, try again")
+		return unavailable(nil, "the service is stopping, try again")
 	}
 	t := q.tenants[p.business]
 	mine := 0
@@ -88,7 +84,7 @@ func (q *queue) push(p *pending) error {
 	}
 	others := q.items > mine
 	if q.items > 0 && q.items+p.items > q.capacity || others && mine+p.items > max(q.capacity/4, 1) {
-		return busyError("too many movements are waiting, try again")
+		return unavailable(nil, "too many movements are waiting, try again")
 	}
 	if t == nil {
 		t = &tenantQueue{business: p.business}
@@ -106,12 +102,6 @@ func (q *queue) push(p *pending) error {
 	q.items += p.items
 	q.enqueue(t, p)
 	return nil
-}
-
-func busyError(detail string) error {
-	err := errs.New(errs.Unavailable, "%s", detail)
-	err.RetryAfter = fullRetryAfter
-	return err
 }
 
 // enqueue makes the operation wait in its lane. The caller holds mu.

@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/wire"
 )
@@ -19,6 +21,21 @@ func (l *Ledger) Transaction(ctx context.Context, business models.BusinessID, id
 		return wire.Transaction{}, err
 	}
 	return row.view(), nil
+}
+
+// transactionRow reads a transaction with its entries. Coded errors: NotFound,
+// Unavailable.
+func (l *Ledger) transactionRow(ctx context.Context, business models.BusinessID, id models.TransactionID) (transactionRow, error) {
+	sql := `SELECT ` + transactionColumns + ` FROM transactions t` + transactionJoins + ` WHERE t.business_id = $1 AND t.id = $2`
+	rows, err := l.db.Pool.Query(ctx, sql, business, id)
+	if err != nil {
+		return transactionRow{}, database.Coded(err)
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (transactionRow, error) { return scanTransaction(row) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return transactionRow{}, errs.Wrap(err, errs.NotFound, "there is no transaction %s", id)
+	}
+	return row, database.Coded(err)
 }
 
 // TransactionFilter narrows a list of transactions; empty fields do not.
