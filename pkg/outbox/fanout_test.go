@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -40,9 +41,7 @@ func TestFanOutOfABroadcastStopsAndGoesOn(t *testing.T) {
 	k := newKit(t)
 	business := k.business()
 	const endpoints = 2900
-	k.exec(`INSERT INTO webhooks (business_id, id, url, event_types, secret_ciphertext, max_concurrency)
-		SELECT $1, uuid_v7(now(), n), 'https://example.com/', '{*}', 'x', 1 FROM generate_series(1, $2) n`, business, endpoints)
-	k.exec(`INSERT INTO webhook_lanes (business_id, webhook_id) SELECT business_id, id FROM webhooks`)
+	k.crowd(business, endpoints)
 	ids := k.events(business, models.EventTransactionCreated, 3)
 
 	first, err := k.FanOut(t.Context(), PartOf(business))
@@ -51,8 +50,9 @@ func TestFanOutOfABroadcastStopsAndGoesOn(t *testing.T) {
 	require.Equal(t, fanOutDeliveries, k.count(`SELECT count(*) FROM webhook_deliveries WHERE event_id = $1`, ids[0]),
 		"the first event is finished before the second starts")
 
-	require.Positive(t, k.count(`SELECT count(*) FROM webhook_lanes
-		WHERE due_at < 'infinity' AND due_at > (SELECT min(due_at) FROM webhook_lanes) + '300 ms'::interval`), "paced")
+	require.Equal(t, promptLanes, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at = (SELECT min(due_at) FROM webhook_lanes)`))
+	require.Equal(t, fanOutDeliveries-promptLanes, k.count(`SELECT count(DISTINCT due_at) FROM webhook_lanes WHERE due_at < 'infinity'
+		AND due_at > (SELECT min(due_at) FROM webhook_lanes)`), "the others follow at a pace")
 
 	k.fanOutAll()
 	for _, id := range ids {
@@ -61,6 +61,84 @@ func TestFanOutOfABroadcastStopsAndGoesOn(t *testing.T) {
 	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
 	require.Equal(t, 3*endpoints, k.count(`SELECT count(DISTINCT id) FROM webhook_deliveries`))
 	require.Equal(t, endpoints, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at < 'infinity'`))
+}
+
+// A broadcast takes several steps; the events of other businesses in its part get
+// through in the first of them.
+func TestABroadcastLeavesAShareOfAStepToOthers(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	loud, quiet := k.neighbours()
+	k.crowd(loud, 2*fanOutDeliveries)
+	key := k.endpoint(quiet, "")
+	k.events(loud, models.EventTransactionCreated, 2)
+	ids := k.events(quiet, models.EventTransactionCreated, 2)
+	k.events(loud, models.EventTransactionCreated, 1)
+
+	first, err := k.FanOut(t.Context(), PartOf(loud))
+	require.NoError(t, err)
+	require.Equal(t, fanOutDeliveries/2+len(ids), first.Deliveries)
+	require.Equal(t, len(ids), first.Events)
+	require.True(t, first.More)
+	require.Equal(t, len(ids), k.count(`SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1`, key.WebhookID))
+	require.Equal(t, 1, k.count(`SELECT count(DISTINCT event_id) FROM webhook_deliveries WHERE business_id = $1`, loud),
+		"the first event is finished before the second starts")
+
+	// Its lane goes ahead of all but the first lanes of the broadcast.
+	require.Equal(t, promptLanes, k.count(`SELECT count(*) FROM webhook_lanes l JOIN webhook_lanes q ON q.webhook_id = $1
+		WHERE l.business_id = $2 AND l.due_at <= q.due_at`, key.WebhookID, loud))
+	second, err := k.FanOut(t.Context(), PartOf(loud))
+	require.NoError(t, err)
+	require.Equal(t, fanOutDeliveries, second.Deliveries, "alone, it gets whole steps")
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_lanes l JOIN webhook_lanes q ON q.webhook_id = $1
+		WHERE l.business_id = $2 AND l.due_at <= q.due_at AND l.webhook_id > (
+			SELECT webhook_id FROM webhook_lanes WHERE business_id = $2 ORDER BY webhook_id OFFSET $3 LIMIT 1)`,
+		key.WebhookID, loud, fanOutDeliveries/2), "its later lanes keep their place in the queue")
+
+	k.fanOutAll()
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+	require.Equal(t, 3*2*fanOutDeliveries+len(ids), k.count(`SELECT count(*) FROM webhook_deliveries`))
+}
+
+// Many businesses and types in one step: every event finds the endpoints of its
+// own business and type, within every bound.
+func TestFanOutKeepsBusinessesAndTypesApart(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	kinds := []models.EventType{models.EventTransactionCreated, models.EventTransactionReversed, models.EventHoldCreated, models.EventAccountCreated}
+	want := map[LaneKey]int{}
+	for range 40 {
+		business := k.business()
+		for range rand.IntN(5) {
+			var key LaneKey
+			n := 0
+			switch rand.IntN(4) {
+			case 0:
+				key, n = k.endpoint(business, ""), 8
+			case 1:
+				key, n = k.endpoint(business, "", "transaction.*", "transaction.created"), 4
+			case 2:
+				key, n = k.endpoint(business, "ordered = true", "hold.created"), 2
+			default:
+				key = k.endpoint(business, "", "webhook.disabled")
+			}
+			want[key] = n
+		}
+		for range 2 {
+			for _, kind := range kinds {
+				k.events(business, kind, 1)
+			}
+		}
+	}
+	k.fanOutAll()
+	for key, n := range want {
+		require.Equal(t, n, k.count(`SELECT count(*) FROM webhook_deliveries d JOIN webhooks w ON w.business_id = d.business_id AND w.id = d.webhook_id
+			JOIN webhook_events e ON e.business_id = d.business_id AND e.id = d.event_id
+			WHERE d.business_id = $1 AND d.webhook_id = $2 AND d.ordered = w.ordered
+			  AND w.event_types && ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']`, key.BusinessID, key.WebhookID))
+	}
+	require.Zero(t, k.count(`SELECT count(*) FROM webhook_outbox`))
+	require.Equal(t, 320, k.count(`SELECT count(*) FROM webhook_events`))
 }
 
 func TestFanOutWhereNobodyListensEmptiesTheOutbox(t *testing.T) {

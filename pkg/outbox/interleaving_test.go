@@ -46,7 +46,7 @@ func TestNoWakeUpIsLostWhenReleaseWaitsForAFanOut(t *testing.T) {
 	fetched := k.fetchOne(lane)
 	require.True(t, k.complete(lane, fetched.Due[0], models.DeliveryDelivered, 0))
 	k.events(business, models.EventAccountCreated, 1)
-	k.during(fanOutSQL, []any{PartOf(business), fanOutEvents, fanOutDeliveries, promptLanes, lanePace}, func() {
+	k.during(fanOutSQL, fanOutArgs(PartOf(business)), func() {
 		require.False(t, k.release(lane, fetched.Touches, 0), "it has not seen the new delivery")
 	})
 	require.Len(t, k.fetchOne(lane).Due, 1)
@@ -86,7 +86,7 @@ func TestClaimSkipsWhatAFanOutIsTouching(t *testing.T) {
 	tx, err := k.db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	_, err = tx.Exec(t.Context(), fanOutSQL, PartOf(business), fanOutEvents, fanOutDeliveries, promptLanes, lanePace)
+	_, err = tx.Exec(t.Context(), fanOutSQL, fanOutArgs(PartOf(business))...)
 	require.NoError(t, err)
 	none, err := k.Claim(t.Context(), 10)
 	require.NoError(t, err)

@@ -52,6 +52,23 @@ func (k *kit) business() models.BusinessID {
 	return id
 }
 
+// neighbours returns two businesses of one part.
+func (k *kit) neighbours() (first, second models.BusinessID) {
+	first, second = k.business(), k.business()
+	for PartOf(second) != PartOf(first) {
+		second = k.business()
+	}
+	return first, second
+}
+
+// crowd adds n endpoints that want everything, with their lanes.
+func (k *kit) crowd(business models.BusinessID, n int) {
+	k.t.Helper()
+	k.exec(`INSERT INTO webhooks (business_id, id, url, event_types, secret_ciphertext, max_concurrency)
+		SELECT $1, uuid_v7(now(), n), 'https://example.com/', '{*}', 'x', 1 FROM generate_series(1, $2) n`, business, n)
+	k.exec(`INSERT INTO webhook_lanes (business_id, webhook_id) SELECT business_id, id FROM webhooks WHERE business_id = $1`, business)
+}
+
 // endpoint adds an endpoint with its lane; change edits the row afterwards.
 func (k *kit) endpoint(business models.BusinessID, change string, types ...string) LaneKey {
 	k.t.Helper()
