@@ -1,7 +1,7 @@
 // Command api serves txn's HTTP API. Any number of them may run side by side on
 // one PostgreSQL and one Redis (or none).
 //
-//	api [--config api.yaml] [--version]
+//	api [--config api.yaml] [--version] [--healthcheck /livez]
 //
 // Every setting can be given by a TXN_* environment variable; configs/api.yaml
 // documents them. SIGTERM and SIGINT finish the requests in flight and exit 0.
@@ -17,6 +17,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/build"
 	"github.com/txn-service/txn/pkg/config"
+	"github.com/txn-service/txn/pkg/healthcheck"
 )
 
 // Exit codes.
@@ -28,6 +29,7 @@ const (
 func main() {
 	file := flag.String("config", "", "YAML `file` with settings; TXN_* variables win over it")
 	version := flag.Bool("version", false, "print the version and exit")
+	health := flag.String("healthcheck", "", "ask the running process for `/livez or /readyz` and exit 0 or 1")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "api: unexpected argument %q\n", flag.Arg(0))
@@ -35,6 +37,13 @@ func main() {
 	}
 	if *version {
 		fmt.Println("api", build.Current().Version)
+		return
+	}
+	if *health != "" {
+		if err := checkHealth(*file, *health); err != nil {
+			fmt.Fprintln(os.Stderr, "api:", err)
+			os.Exit(exitFailed)
+		}
 		return
 	}
 	tuneMemory()
@@ -53,4 +62,13 @@ func load(ctx context.Context, file string) error {
 		return err
 	}
 	return run(ctx, settings, os.Stdout, func(addresses) {})
+}
+
+// checkHealth asks the process that runs with the same configuration.
+func checkHealth(file, path string) error {
+	settings, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	return healthcheck.Ask(context.Background(), settings.API.Listen, path)
 }

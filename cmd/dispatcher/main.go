@@ -1,7 +1,7 @@
 // Command dispatcher sends txn's webhooks. Any number of them may run side by
 // side on one PostgreSQL; the work divides itself among them.
 //
-//	dispatcher [--config dispatcher.yaml] [--version]
+//	dispatcher [--config dispatcher.yaml] [--version] [--healthcheck /livez]
 //
 // Every setting can be given by a TXN_* environment variable;
 // configs/dispatcher.yaml documents them. SIGTERM and SIGINT finish the requests
@@ -18,6 +18,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/build"
 	"github.com/txn-service/txn/pkg/config"
+	"github.com/txn-service/txn/pkg/healthcheck"
 )
 
 // Exit codes.
@@ -29,6 +30,7 @@ const (
 func main() {
 	file := flag.String("config", "", "YAML `file` with settings; TXN_* variables win over it")
 	version := flag.Bool("version", false, "print the version and exit")
+	health := flag.String("healthcheck", "", "ask the running process for `/livez or /readyz` and exit 0 or 1")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "dispatcher: unexpected argument %q\n", flag.Arg(0))
@@ -36,6 +38,13 @@ func main() {
 	}
 	if *version {
 		fmt.Println("dispatcher", build.Current().Version)
+		return
+	}
+	if *health != "" {
+		if err := checkHealth(*file, *health); err != nil {
+			fmt.Fprintln(os.Stderr, "dispatcher:", err)
+			os.Exit(exitFailed)
+		}
 		return
 	}
 	// The first signal drains; a second one, no longer caught, ends the process.
@@ -53,4 +62,13 @@ func load(ctx context.Context, file string) error {
 		return err
 	}
 	return run(ctx, settings, os.Stdout, func(string) {})
+}
+
+// checkHealth asks the process that runs with the same configuration.
+func checkHealth(file, path string) error {
+	settings, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	return healthcheck.Ask(context.Background(), settings.Dispatcher.AdminListen, path)
 }
