@@ -24,11 +24,11 @@ type newAccount struct {
 	Reference *string `json:"reference"`
 	// OverdraftLimit defaults to 0; null is without limit.
 	OverdraftLimit optional[amount] `json:"overdraft_limit,omitzero"`
-	Metadata       models.Metadata  `json:"metadata"`
+	Metadata       pairs            `json:"metadata"`
 }
 
 func (b *newAccount) toLedger() ledger.NewAccount {
-	in := ledger.NewAccount{Name: b.Name, Reference: b.Reference, OverdraftLimit: new(int64), Metadata: b.Metadata}
+	in := ledger.NewAccount{Name: b.Name, Reference: b.Reference, OverdraftLimit: new(int64), Metadata: models.Metadata(b.Metadata)}
 	if b.OverdraftLimit.Given {
 		in.OverdraftLimit = (*int64)(b.OverdraftLimit.Value)
 	}
@@ -101,7 +101,7 @@ type accountChange struct {
 	Status         required[models.AccountStatus] `json:"status,omitzero"`
 	Reference      optional[string]               `json:"reference,omitzero"`
 	OverdraftLimit optional[amount]               `json:"overdraft_limit,omitzero"`
-	Metadata       optional[models.Metadata]      `json:"metadata,omitzero"`
+	Metadata       optional[pairs]                `json:"metadata,omitzero"`
 }
 
 func (b *accountChange) toLedger() ledger.AccountChange {
@@ -114,7 +114,7 @@ func (b *accountChange) toLedger() ledger.AccountChange {
 		change.OverdraftLimit = &limit
 	}
 	if b.Metadata.Given {
-		metadata := orZero(b.Metadata.Value)
+		metadata := models.Metadata(orZero(b.Metadata.Value))
 		change.Metadata = &metadata
 	}
 	return change

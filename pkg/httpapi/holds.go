@@ -14,13 +14,13 @@ import (
 // newHold is the body of POST /v1/holds.
 type newHold struct {
 	Keyed
-	AccountID            *models.AccountID `json:"account_id"`
-	DestinationAccountID *models.AccountID `json:"destination_account_id"`
-	Amount               amount            `json:"amount"`
-	Currency             *string           `json:"currency"`
-	ExpiresAt            *string           `json:"expires_at"`
-	Description          *string           `json:"description"`
-	Metadata             models.Metadata   `json:"metadata"`
+	AccountID            bodyAccountID `json:"account_id"`
+	DestinationAccountID bodyAccountID `json:"destination_account_id"`
+	Amount               amount        `json:"amount"`
+	Currency             *string       `json:"currency"`
+	ExpiresAt            *string       `json:"expires_at"`
+	Description          *string       `json:"description"`
+	Metadata             pairs         `json:"metadata"`
 }
 
 // createHold answers POST /v1/holds.
@@ -33,6 +33,14 @@ func (a *API) createHold(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	account, err := body.AccountID.read("account_id")
+	if err != nil {
+		return err
+	}
+	destination, err := body.DestinationAccountID.read("destination_account_id")
+	if err != nil {
+		return err
+	}
 	if err := checkCurrency(body.Currency); err != nil {
 		return err
 	}
@@ -41,9 +49,9 @@ func (a *API) createHold(c *gin.Context) error {
 		return err
 	}
 	result, err := a.Ledger.CreateHold(c.Request.Context(), businessOf(c), ledger.NewHold{
-		Account: orZero(body.AccountID), Destination: orZero(body.DestinationAccountID),
+		Account: account, Destination: destination,
 		Amount: int64(body.Amount), Currency: orZero(body.Currency),
-		Description: body.Description, Metadata: body.Metadata, ExpiresAt: expires, IdempotencyKey: key,
+		Description: body.Description, Metadata: models.Metadata(body.Metadata), ExpiresAt: expires, IdempotencyKey: key,
 	})
 	return respondResult(c, http.StatusCreated, result, err)
 }
@@ -65,15 +73,16 @@ func (a *API) showHold(c *gin.Context) error {
 func (a *API) listHolds(c *gin.Context) error {
 	q := newQuery(c.Request)
 	p, after := pageByID[models.HoldPrefix](q, "holds")
+	account := queryID[models.AccountPrefix](q, "account_id")
 	filter := ledger.HoldFilter{
-		Account: orZero(queryID[models.AccountPrefix](q, "account_id")),
+		Account: orZero(account),
 		Status: models.HoldStatus(orZero(q.oneOf("status", string(models.HoldPending), string(models.HoldCaptured),
 			string(models.HoldVoided), string(models.HoldExpired)))),
 	}
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if err := a.requireAccount(c, filter.Account); err != nil {
+	if err := a.requireAccount(c, account); err != nil {
 		return err
 	}
 	holds, err := a.Ledger.Holds(c.Request.Context(), businessOf(c), filter, orZero(after), p.Limit+1)
@@ -87,8 +96,9 @@ func (a *API) listHolds(c *gin.Context) error {
 // capture is the body of POST /v1/holds/{id}/capture; it may be left out.
 type capture struct {
 	Keyed
-	// Amount defaults to all that is left.
-	Amount *amount `json:"amount"`
+	// Amount defaults to all that is left. Null, by which a program may mean
+	// nothing, is refused rather than read as all.
+	Amount required[amount] `json:"amount,omitzero"`
 	// Final gives what is left after the capture back.
 	Final bool `json:"final"`
 }
@@ -108,7 +118,7 @@ func (a *API) captureHold(c *gin.Context) error {
 		return err
 	}
 	result, err := a.Ledger.Capture(c.Request.Context(), businessOf(c), ledger.Capture{
-		Hold: id, Amount: (*int64)(body.Amount), Final: body.Final, IdempotencyKey: key,
+		Hold: id, Amount: (*int64)(body.Amount.Value), Final: body.Final, IdempotencyKey: key,
 	})
 	return respondResult(c, http.StatusCreated, result, err)
 }

@@ -50,6 +50,10 @@ func (r reply) field() string {
 	return r.Errors[0].Field
 }
 
+// client is not http.DefaultClient: whenever an httptest.Server closes, it closes
+// that one's idle connections, under the requests of other tests.
+var client = &http.Client{Transport: &http.Transport{}}
+
 func send(t *testing.T, method, url string, body io.Reader, headers ...string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, body)
@@ -57,7 +61,7 @@ func send(t *testing.T, method, url string, body io.Reader, headers ...string) r
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(request)
+	res, err := client.Do(request)
 	require.NoError(t, err)
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)

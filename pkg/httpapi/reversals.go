@@ -13,11 +13,12 @@ import (
 // out.
 type reversal struct {
 	Keyed
-	// Amount defaults to all that is left.
-	Amount      *amount         `json:"amount"`
-	Description *string         `json:"description"`
-	Reference   *string         `json:"reference"`
-	Metadata    models.Metadata `json:"metadata"`
+	// Amount defaults to all that is left. Null, by which a program may mean
+	// nothing, is refused rather than read as all.
+	Amount      required[amount] `json:"amount,omitzero"`
+	Description *string          `json:"description"`
+	Reference   *string          `json:"reference"`
+	Metadata    pairs            `json:"metadata"`
 }
 
 // reverseTransaction answers POST /v1/transactions/{id}/reverse with the new
@@ -36,8 +37,8 @@ func (a *API) reverseTransaction(c *gin.Context) error {
 		return err
 	}
 	result, err := a.Ledger.Reverse(c.Request.Context(), businessOf(c), ledger.Reverse{
-		Transaction: id, Amount: (*int64)(body.Amount), Description: body.Description,
-		Reference: body.Reference, Metadata: body.Metadata, IdempotencyKey: key,
+		Transaction: id, Amount: (*int64)(body.Amount.Value), Description: body.Description,
+		Reference: body.Reference, Metadata: models.Metadata(body.Metadata), IdempotencyKey: key,
 	})
 	return respondResult(c, http.StatusCreated, result, err)
 }

@@ -18,11 +18,11 @@ type newTransaction struct {
 	Type                 models.TransactionType `json:"type"`
 	Amount               amount                 `json:"amount"`
 	Currency             *string                `json:"currency"`
-	SourceAccountID      *models.AccountID      `json:"source_account_id"`
-	DestinationAccountID *models.AccountID      `json:"destination_account_id"`
+	SourceAccountID      bodyAccountID          `json:"source_account_id"`
+	DestinationAccountID bodyAccountID          `json:"destination_account_id"`
 	Description          *string                `json:"description"`
 	Reference            *string                `json:"reference"`
-	Metadata             models.Metadata        `json:"metadata"`
+	Metadata             pairs                  `json:"metadata"`
 	EffectiveAt          *string                `json:"effective_at"`
 	Conditions           conditions             `json:"conditions"`
 }
@@ -36,12 +36,18 @@ type conditions struct {
 func (b *newTransaction) toLedger() (ledger.Post, error) {
 	post := ledger.Post{
 		Type: b.Type, Amount: int64(b.Amount), Currency: orZero(b.Currency),
-		Source: orZero(b.SourceAccountID), Destination: orZero(b.DestinationAccountID),
-		Description: b.Description, Reference: b.Reference, Metadata: b.Metadata,
+		Description: b.Description, Reference: b.Reference, Metadata: models.Metadata(b.Metadata),
 		Conditions: ledger.Conditions{
 			SourceVersion:         (*int64)(b.Conditions.SourceVersion),
 			SourceMinBalanceAfter: (*int64)(b.Conditions.SourceMinBalanceAfter),
 		},
+	}
+	var err error
+	if post.Source, err = b.SourceAccountID.read("source_account_id"); err != nil {
+		return post, err
+	}
+	if post.Destination, err = b.DestinationAccountID.read("destination_account_id"); err != nil {
+		return post, err
 	}
 	if err := checkCurrency(b.Currency); err != nil {
 		return post, err
@@ -120,15 +126,15 @@ func (a *API) showTransaction(c *gin.Context) error {
 // listTransactions answers GET /v1/transactions.
 func (a *API) listTransactions(c *gin.Context) error {
 	q := newQuery(c.Request)
-	account := orZero(queryID[models.AccountPrefix](q, "account_id"))
+	account := queryID[models.AccountPrefix](q, "account_id")
 	// The order of an account's list is that of its entries.
 	list := "transactions"
-	if !account.IsZero() {
+	if account != nil {
 		list += "/" + account.String()
 	}
 	p, after := pageByID[models.TransactionPrefix](q, list)
 	filter := ledger.TransactionFilter{
-		Account: account,
+		Account: orZero(account),
 		Type: models.TransactionType(orZero(q.oneOf("type",
 			string(models.Credit), string(models.Debit), string(models.Transfer)))),
 		Reference:      orZero(q.text("reference")),
@@ -154,10 +160,10 @@ func (a *API) listTransactions(c *gin.Context) error {
 
 // requireAccount answers a filter by an account that the business does not have
 // as the account itself would be answered; no filter is none.
-func (a *API) requireAccount(c *gin.Context, id models.AccountID) error {
-	if id.IsZero() {
+func (a *API) requireAccount(c *gin.Context, id *models.AccountID) error {
+	if id == nil {
 		return nil
 	}
-	_, err := a.Ledger.Account(c.Request.Context(), businessOf(c), id)
+	_, err := a.Ledger.Account(c.Request.Context(), businessOf(c), *id)
 	return err
 }
