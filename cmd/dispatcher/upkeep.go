@@ -12,6 +12,7 @@ import (
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/expiry"
 	"github.com/txn-service/txn/pkg/ledger"
+	"github.com/txn-service/txn/pkg/outbox"
 	"github.com/txn-service/txn/pkg/ratelimit"
 	"github.com/txn-service/txn/pkg/telemetry"
 )
@@ -21,12 +22,14 @@ const (
 	sweepInterval = 5 * time.Second
 	// auditRest is kept between two audits of the whole ledger.
 	auditRest = 10 * time.Minute
+	// endInterval is how long what is left of a deleted endpoint's backlog waits.
+	endInterval = time.Second
 	// upkeepGrace bounds the end of what upkeep has under way.
 	upkeepGrace = 5 * time.Second
 )
 
-// upkeep is what the dispatcher does for the ledger: overdue holds expire, and
-// the books are audited.
+// upkeep is what the dispatcher does beside sending: overdue holds expire, the
+// books are audited, and the backlogs of endpoints that are gone end.
 type upkeep struct {
 	db    *database.DB
 	redis *redis.Client
@@ -53,6 +56,10 @@ func (u *upkeep) start(ctx context.Context) (stop func()) {
 	running.Go(func() { (&expiry.Sweeper{Ledger: book, Interval: sweepInterval, Log: u.log}).Run(ctx) })
 	running.Go(func() {
 		(&ledger.Auditor{DB: u.db, Rest: auditRest, Log: u.log, Passed: u.audit.Passed}).Run(ctx)
+	})
+	running.Go(func() {
+		failed := func(err error) { u.log.WithError(err).Warn("ending the deliveries of a closed endpoint failed, trying again") }
+		(&outbox.Ender{DB: u.db, Interval: endInterval, Failed: failed}).Run(ctx)
 	})
 	if u.redis != nil {
 		running.Go(func() { (&expiry.Listener{Client: u.redis, Ledger: book, Log: u.log}).Run(ctx) })

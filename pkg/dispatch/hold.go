@@ -25,12 +25,12 @@ func (s *scheduler) hold(row outbox.Lane, t *target, sentAt time.Time) {
 	l := s.lanes[row.LaneKey]
 	if l == nil {
 		l = &lane{inHand: make(map[models.DeliveryID]struct{}), tenant: s.tenantOf(row.BusinessID)}
-		l.breaker.failures = row.BreakerFailures
+		l.breaker.failures, l.BreakerResets = row.BreakerFailures, row.BreakerResets
 		l.tenant.lanes++
 		l.since = time.Now()
 		s.lanes[row.LaneKey] = l
 	}
-	l.Lane, l.target = row, t
+	l.adopt(row, t)
 	l.closing, l.lost, l.hold = s.stopped, false, time.Time{}
 	l.hungry, l.trusted, l.idleFrom = true, sentAt.Add(trust), time.Now()
 	signal(s.fetch)

@@ -74,9 +74,9 @@ func (s *scheduler) beats() ([]outbox.Beat, map[outbox.LaneKey]*lane) {
 			}
 			continue
 		}
-		beats = append(beats, outbox.Beat{LaneKey: key, Epoch: l.Epoch, Health: l.health})
+		beats = append(beats, outbox.Beat{LaneKey: key, Epoch: l.Epoch, Health: l.health, Tally: l.tally})
 		lanes[key] = l
-		l.health = outbox.HealthUnknown
+		l.health, l.tally = outbox.HealthUnknown, outbox.Tally{}
 	}
 	return beats, lanes
 }
@@ -141,7 +141,7 @@ func (d *Dispatcher) reload(ctx context.Context, key outbox.LaneKey) {
 		l.drop() // what was fetched may be in the wrong order
 		l.hungry = true
 	}
-	l.Lane, l.target = rows[0], t
+	l.adopt(rows[0], t)
 	s.relist(l)
 	signal(s.fetch)
 	s.free.Signal()
@@ -192,7 +192,7 @@ func (s *scheduler) releasable(now time.Time) (releases []outbox.Release, lanes 
 		lanes = append(lanes, l)
 		releases = append(releases, outbox.Release{
 			LaneKey: key, Epoch: l.Epoch, Touches: l.touches, Block: max(0, l.hold.Sub(now)), Ordered: l.Ordered,
-			BreakerFailures: l.breaker.failures, Health: l.health,
+			BreakerFailures: l.breaker.failures, Health: l.health, Tally: l.tally,
 		})
 	}
 	return releases, lanes

@@ -17,6 +17,8 @@ type job struct {
 	key     outbox.LaneKey
 	due     outbox.Due
 	message outbox.Message
+	// resets is the lane's BreakerResets when the job was sent.
+	resets int64
 }
 
 // target is an endpoint ready to be sent to. It never changes: a lane whose
@@ -32,16 +34,9 @@ func newTarget(row *outbox.Lane, keyring *webhook.Keyring) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing the URL of %s: %w", row.WebhookID, err)
 	}
-	secrets := make([][]byte, 0, 2)
-	for _, ciphertext := range [][]byte{row.Secret, row.PreviousSecret} {
-		if ciphertext == nil {
-			continue
-		}
-		secret, err := keyring.Open(row.BusinessID, row.WebhookID, ciphertext)
-		if err != nil {
-			return nil, fmt.Errorf("the secret of %s: %w", row.WebhookID, err)
-		}
-		secrets = append(secrets, secret)
+	secrets, err := openSecrets(row, keyring)
+	if err != nil {
+		return nil, fmt.Errorf("the secret of %s: %w", row.WebhookID, err)
 	}
 	header := make(http.Header, len(row.Headers)+5)
 	for name, value := range row.Headers {
@@ -52,6 +47,24 @@ func newTarget(row *outbox.Lane, keyring *webhook.Keyring) (*target, error) {
 	return &target{url: address, header: header, signer: webhook.NewSigner(secrets...)}, nil
 }
 
+// openSecrets decrypts what signs for the endpoint. Grace periods end by
+// themselves: a busy lane may be held for days without being read again.
+func openSecrets(row *outbox.Lane, keyring *webhook.Keyring) ([]webhook.Secret, error) {
+	current, err := keyring.Open(row.BusinessID, row.WebhookID, row.Secret)
+	if err != nil {
+		return nil, err
+	}
+	secrets := []webhook.Secret{{Bytes: current}}
+	for _, previous := range row.PreviousSecrets {
+		secret, err := keyring.Open(row.BusinessID, row.WebhookID, previous.Ciphertext)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, webhook.Secret{Bytes: secret, Until: time.Now().Add(previous.For)})
+	}
+	return secrets, nil
+}
+
 // lane is a held lane. All fields belong to the scheduler's lock.
 type lane struct {
 	outbox.Lane
@@ -59,6 +72,7 @@ type lane struct {
 	tenant  *tenant
 	breaker breaker
 	health  outbox.Health
+	tally   outbox.Tally
 
 	queue    []job
 	inFlight int
@@ -95,6 +109,16 @@ type lane struct {
 // slowAbove is the average latency above which a lane shares a quarter of the
 // slots with all other slow ones.
 const slowAbove = 2 * time.Second
+
+// adopt takes the endpoint's present state over. When its owner has lifted what
+// blocked it, what was learned before counts no more.
+func (l *lane) adopt(row outbox.Lane, t *target) {
+	if l.BreakerResets != row.BreakerResets {
+		l.breaker.succeed()
+		l.hold = time.Time{}
+	}
+	l.Lane, l.target = row, t
+}
 
 // capacity is how many requests the lane may have in flight.
 func (l *lane) capacity() int {

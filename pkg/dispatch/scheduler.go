@@ -51,6 +51,7 @@ func (s *scheduler) take() (job, *target, bool) {
 	for !s.stopped {
 		if l := s.pick(time.Now()); l != nil {
 			j := l.queue[0]
+			j.resets = l.BreakerResets
 			l.queue[0] = job{}
 			l.queue = l.queue[1:]
 			s.occupy(l, 1)
@@ -154,7 +155,7 @@ func (s *scheduler) finish(j job, a *answer, v *verdict) {
 	defer s.mu.Unlock()
 	l := j.lane
 	s.occupy(l, -1)
-	s.judgeLane(l, a, v)
+	s.judgeLane(l, j, a, v)
 	s.observe(l, a.latency)
 	l.idleFrom = time.Now()
 	s.relist(l)
@@ -174,17 +175,19 @@ func (s *scheduler) observe(l *lane, latency time.Duration) {
 	}
 }
 
-func (s *scheduler) judgeLane(l *lane, a *answer, v *verdict) {
+func (s *scheduler) judgeLane(l *lane, j job, a *answer, v *verdict) {
+	l.tally.Attempts++
 	switch {
 	case v.status == models.DeliveryDelivered:
 		l.breaker.succeed()
 		l.health = outbox.HealthSuccess
+		l.tally.Successes++
 		return
 	case l.health != outbox.HealthSuccess:
 		l.health = outbox.HealthFailure
 	}
-	if l.closing {
-		return // it was in flight when the lane closed: it has been counted
+	if l.closing || j.resets != l.BreakerResets {
+		return // it was in flight when the lane closed or its owner started afresh
 	}
 	switch {
 	case v.gone:

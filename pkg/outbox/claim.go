@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -15,9 +16,12 @@ FROM c JOIN webhooks w ON w.business_id = c.business_id AND w.id = c.webhook_id
 WHERE l.business_id = c.business_id AND l.webhook_id = c.webhook_id
 RETURNING l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns
 
-const laneConfigColumns = `l.config_version, l.breaker_failures, l.failing_since IS NOT NULL,
+const laneConfigColumns = `l.config_version, l.breaker_failures, l.breaker_resets, l.failing_since IS NOT NULL,
     w.url, w.headers, w.secret_ciphertext,
-    CASE WHEN w.previous_secret_expires_at > now() THEN w.previous_secret_ciphertext END,
+    ARRAY(SELECT p.ciphertext FROM webhook_previous_secrets p
+          WHERE p.business_id = w.business_id AND p.webhook_id = w.id AND p.expires_at > now() ORDER BY p.ciphertext),
+    ARRAY(SELECT extract(epoch FROM p.expires_at - now())::float8 FROM webhook_previous_secrets p
+          WHERE p.business_id = w.business_id AND p.webhook_id = w.id AND p.expires_at > now() ORDER BY p.ciphertext),
     w.ordered, w.max_concurrency, w.rate_limit`
 
 // Claim leases up to limit lanes that are due, the longest due first. It never
@@ -41,6 +45,12 @@ func (d *Dispatcher) Reload(ctx context.Context, key LaneKey) ([]Lane, error) {
 }
 
 func scanLane(rows pgx.Rows, l *Lane) error {
-	return rows.Scan(&l.BusinessID, &l.WebhookID, &l.Epoch, &l.ConfigVersion, &l.BreakerFailures, &l.Failing,
-		&l.URL, &l.Headers, &l.Secret, &l.PreviousSecret, &l.Ordered, &l.MaxConcurrency, &l.RateLimit)
+	var previous [][]byte
+	var seconds []float64
+	err := rows.Scan(&l.BusinessID, &l.WebhookID, &l.Epoch, &l.ConfigVersion, &l.BreakerFailures, &l.BreakerResets, &l.Failing,
+		&l.URL, &l.Headers, &l.Secret, &previous, &seconds, &l.Ordered, &l.MaxConcurrency, &l.RateLimit)
+	for i, ciphertext := range previous {
+		l.PreviousSecrets = append(l.PreviousSecrets, PreviousSecret{ciphertext, time.Duration(seconds[i] * float64(time.Second))})
+	}
+	return err
 }

@@ -60,20 +60,38 @@ func Pause(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) er
 
 const resumeLaneSQL = `UPDATE webhook_lanes
 SET blocked_until = '-infinity', config_version = config_version + 1, touches = touches + 1,
-    breaker_failures = 0, failing_since = NULL,
+    breaker_failures = 0, breaker_resets = breaker_resets + 1, failing_since = NULL,
     due_at = CASE WHEN owner IS NOT NULL AND due_at > now() THEN due_at ELSE now() END
 WHERE business_id = ? AND webhook_id = ?`
 
-// Resume starts sending to a paused or disabled endpoint again, with a closed
-// breaker.
+// Resume starts sending to an endpoint again, paused, disabled or blocked by its
+// breaker or a Retry-After, with a closed breaker. A holder that opens the breaker
+// at this moment is refused its release, for it has not seen the touch, and hears
+// of the reset before it tries again.
 func Resume(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
 	return changeLane(tx, resumeLaneSQL, business, webhook)
 }
 
-// SetOrdered changes the order of what is still pending. The caller holds
-// LockFanOut and has changed the endpoint itself in the same transaction.
+// maxReordered bounds the deliveries that SetOrdered changes while the fan-out of
+// other tenants waits.
+const maxReordered = 10_000
+
+// SetOrdered changes the order of what is still pending; InvalidState when that is
+// more than 10,000 deliveries. The caller holds LockFanOut and has changed the
+// endpoint itself in the same transaction.
 func SetOrdered(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, ordered bool) error {
-	err := tx.Exec(`UPDATE webhook_deliveries SET ordered = ?
+	var tooMany bool
+	err := tx.Raw(`SELECT count(*) > ? FROM (SELECT FROM webhook_deliveries
+		WHERE business_id = ? AND webhook_id = ? AND status = 'pending' LIMIT ?) pending`,
+		maxReordered, business, webhook, maxReordered+1).Scan(&tooMany).Error
+	if err != nil {
+		return fmt.Errorf("changing the order of deliveries: %w", err)
+	}
+	if tooMany {
+		return errs.New(errs.InvalidState,
+			"more than %d deliveries are pending: change ordered when they have ended", maxReordered)
+	}
+	err = tx.Exec(`UPDATE webhook_deliveries SET ordered = ?
 		WHERE business_id = ? AND webhook_id = ? AND status = 'pending' AND ordered <> ?`,
 		ordered, business, webhook, ordered).Error
 	if err != nil {
@@ -88,21 +106,18 @@ const closeLaneSQL = `UPDATE webhook_lanes
 SET owner = NULL, epoch = epoch + 1, config_version = config_version + 1, blocked_until = 'infinity', due_at = 'infinity'
 WHERE business_id = ? AND webhook_id = ?`
 
-const endPendingSQL = `UPDATE webhook_deliveries SET status = 'failed', failure_reason = ?, finished_at = now()
-WHERE business_id = ? AND webhook_id = ? AND status = 'pending'`
-
 // CloseLane ends an endpoint's pending deliveries as failed, with the reason, and
-// its lane. The caller holds LockFanOut and has disabled or deleted the endpoint
-// in the same transaction, which must commit synchronously.
+// its lane. Of a long backlog it ends the first thousand and leaves the rest to
+// EndDeliveries, because its locks keep the fan-out of other tenants waiting. The
+// caller holds LockFanOut and has disabled or deleted the endpoint in the same
+// transaction, which must commit synchronously.
 func CloseLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) error {
 	// The lane first, then the deliveries: the order of every other statement.
 	if err := changeLane(tx, closeLaneSQL, business, webhook); err != nil {
 		return err
 	}
-	if err := tx.Exec(endPendingSQL, reason, business, webhook).Error; err != nil {
-		return fmt.Errorf("ending deliveries: %w", err)
-	}
-	return nil
+	_, _, err := endPending(tx, business, webhook, reason)
+	return err
 }
 
 // Disable ends an endpoint for the reason given, with a webhook.disabled event

@@ -65,7 +65,7 @@ func TestNoWakeUpIsLostWhenAFanOutWaitsForARelease(t *testing.T) {
 	k.events(business, models.EventAccountCreated, 1)
 	args := []any{
 		[]models.BusinessID{business}, []models.WebhookID{key.WebhookID}, []int64{lane.Epoch}, []int64{fetched.Touches},
-		[]float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner, failingLimit,
+		[]float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner, failingLimit, []int32{0}, []int32{0},
 	}
 	k.during(releaseSQL, args, func() {
 		_, last := k.fanOutAll()
@@ -185,7 +185,7 @@ func workLane(ctx context.Context, d *Dispatcher, lane Lane, turns int) error {
 		if _, err := d.Complete(ctx, results); err != nil {
 			return err
 		}
-		if _, err := d.Heartbeat(ctx, []Beat{{lane.LaneKey, lane.Epoch, HealthSuccess}}); err != nil {
+		if _, err := d.Heartbeat(ctx, []Beat{{LaneKey: lane.LaneKey, Epoch: lane.Epoch, Health: HealthSuccess}}); err != nil {
 			return err
 		}
 		released, err := d.Release(ctx, []Release{{LaneKey: lane.LaneKey, Epoch: lane.Epoch, Touches: fetched[0].Touches, Ordered: lane.Ordered}})

@@ -33,15 +33,26 @@ type Lane struct {
 	ConfigVersion int64
 	// BreakerFailures is how many failures in a row earlier holders have seen.
 	BreakerFailures int
+	// BreakerResets counts how often the owner closed the breaker; a holder that
+	// sees it change forgets its own count and any hold.
+	BreakerResets int64
 	// Failing says that the endpoint has not succeeded since some failure.
-	Failing        bool
-	URL            string
-	Headers        models.Metadata
-	Secret         []byte // encrypted
-	PreviousSecret []byte // encrypted; nil once its grace period is over
-	Ordered        bool
-	MaxConcurrency int
-	RateLimit      *int
+	Failing bool
+	URL     string
+	Headers models.Metadata
+	Secret  []byte // encrypted
+	// PreviousSecrets sign as well, until their grace period is over.
+	PreviousSecrets []PreviousSecret
+	Ordered         bool
+	MaxConcurrency  int
+	RateLimit       *int
+}
+
+// PreviousSecret is a rotated signing secret in its grace period.
+type PreviousSecret struct {
+	Ciphertext []byte
+	// For is how long it signs yet, by the database's clock.
+	For time.Duration
 }
 
 // Health is what a holder has learned about an endpoint since it last said.
@@ -53,6 +64,15 @@ const (
 	HealthSuccess
 	HealthFailure
 )
+
+// Tally counts attempts that a holder has not reported yet.
+type Tally struct{ Attempts, Successes int }
+
+// recentColumns adds the tally h to the lane l. All attempts behind the success
+// rate together weigh 100 at most, a new one 1: roughly the last hundred count,
+// at the cost of two numbers in an update that happens anyway.
+const recentColumns = `recent_attempts = least(l.recent_attempts + h.attempts, 100),
+    recent_successes = (l.recent_successes + h.successes) * least(1, 100 / nullif(l.recent_attempts + h.attempts, 0))`
 
 // Dispatcher is the database side of one dispatcher process: its statements on
 // outbox, lanes and deliveries. It is safe for concurrent use. Errors are coded.

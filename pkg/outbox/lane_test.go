@@ -78,7 +78,7 @@ func TestAStaleHolderMovesNothing(t *testing.T) {
 	require.Equal(t, 2, k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending' AND attempt_count = 1 AND next_attempt_at > now()`))
 	require.Equal(t, 2, k.count(`SELECT max(number) FROM webhook_attempts WHERE delivery_id = $1`, due[2].ID))
 
-	kept, err := k.Heartbeat(t.Context(), []Beat{{old.LaneKey, old.Epoch, HealthUnknown}})
+	kept, err := k.Heartbeat(t.Context(), []Beat{{LaneKey: old.LaneKey, Epoch: old.Epoch}})
 	require.NoError(t, err)
 	require.Empty(t, kept)
 	require.False(t, k.release(old, 1, time.Hour))
@@ -113,7 +113,7 @@ func TestHeartbeatKeepsTheLaneAndItsHealth(t *testing.T) {
 	k.fanOutAll()
 	lane := k.claimOne()
 	beat := func(health Health) Kept {
-		kept, err := k.Heartbeat(t.Context(), []Beat{{lane.LaneKey, lane.Epoch, health}})
+		kept, err := k.Heartbeat(t.Context(), []Beat{{LaneKey: lane.LaneKey, Epoch: lane.Epoch, Health: health}})
 		require.NoError(t, err)
 		require.Len(t, kept, 1)
 		return kept[0]

@@ -51,8 +51,8 @@ func TestPlansStayOnTheirIndexes(t *testing.T) {
 				"ordered":   {fetchSQL, []any{due.businesses, due.webhooks, due.epochs, []int32{64}, []bool{true}, k.owner}},
 				"messages":  {messagesSQL, []any{due.businesses, due.events}},
 				"complete":  {completeSQL, resultArrays(due.results, due.results[0].SentAt)},
-				"heartbeat": {heartbeatSQL, []any{due.businesses, due.webhooks, due.epochs, []int16{1}, k.owner, Lease, failingLimit}},
-				"release":   {releaseSQL, []any{due.businesses, due.webhooks, due.epochs, []int64{0}, []float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner, failingLimit}},
+				"heartbeat": {heartbeatSQL, []any{due.businesses, due.webhooks, due.epochs, []int16{1}, k.owner, Lease, failingLimit, []int32{1}, []int32{1}}},
+				"release":   {releaseSQL, []any{due.businesses, due.webhooks, due.epochs, []int64{0}, []float64{0}, []bool{false}, []int32{0}, []int16{0}, k.owner, failingLimit, []int32{0}, []int32{0}}},
 				"probe":     {probeSQL, []any{Parts}},
 				"expire":    {expireSQL, []any{business, key.WebhookID, Lease}},
 			} {

@@ -19,6 +19,7 @@ type Release struct {
 	Ordered         bool
 	BreakerFailures int
 	Health          Health
+	Tally           Tally
 }
 
 // No wake-up is lost: if a fan-out commits before this locks the lane, touches
@@ -26,14 +27,17 @@ type Release struct {
 // refused; if it locks the lane afterwards, it finds no owner and lowers due_at
 // itself.
 const releaseSQL = `WITH h AS MATERIALIZED (
-    SELECT l.business_id, l.webhook_id, r.epoch, r.touches, r.block_s, r.ordered, r.failures, r.health
-    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::float8[], $6::boolean[], $7::int[], $8::smallint[])
-         AS r (business_id, webhook_id, epoch, touches, block_s, ordered, failures, health)
+    SELECT l.business_id, l.webhook_id, r.epoch, r.touches, r.block_s, r.ordered, r.failures, r.health,
+           r.attempts, r.successes
+    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::float8[], $6::boolean[], $7::int[], $8::smallint[],
+                $11::int[], $12::int[])
+         AS r (business_id, webhook_id, epoch, touches, block_s, ordered, failures, health, attempts, successes)
     JOIN webhook_lanes l ON l.business_id = r.business_id AND l.webhook_id = r.webhook_id
          AND l.owner = $9 AND l.epoch = r.epoch AND l.touches = r.touches
     ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
 )
 UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_since = ` + failingSince + `,
+    ` + recentColumns + `,
     blocked_until = greatest(l.blocked_until, now() + make_interval(secs => h.block_s)),
     due_at = greatest(now() + make_interval(secs => h.block_s), l.blocked_until, coalesce(
         CASE WHEN h.ordered
@@ -62,13 +66,15 @@ func (d *Dispatcher) Release(ctx context.Context, releases []Release) ([]Release
 	businesses, webhooks := laneKeys(releases, func(r *Release) LaneKey { return r.LaneKey })
 	epochs, touches, blocks := make([]int64, n), make([]int64, n), make([]float64, n)
 	ordered, failures, health := make([]bool, n), make([]int32, n), make([]int16, n)
+	attempts, successes := make([]int32, n), make([]int32, n)
 	for i, r := range releases {
 		epochs[i], touches[i], blocks[i] = r.Epoch, r.Touches, r.Block.Seconds()
 		ordered[i], failures[i], health[i] = r.Ordered, int32(r.BreakerFailures), int16(r.Health)
+		attempts[i], successes[i] = int32(r.Tally.Attempts), int32(r.Tally.Successes)
 	}
 	var released []Released
 	scan := func(rows pgx.Rows, r *Released) error { return rows.Scan(&r.BusinessID, &r.WebhookID, &r.Overdue) }
-	args := []any{businesses, webhooks, epochs, touches, blocks, ordered, failures, health, d.owner, failingLimit}
+	args := []any{businesses, webhooks, epochs, touches, blocks, ordered, failures, health, d.owner, failingLimit, attempts, successes}
 	err := pipeline(ctx, d.pool, step{releaseSQL, args, each(&released, scan)})
 	return released, err
 }

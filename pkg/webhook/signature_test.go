@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +17,10 @@ import (
 func TestSignatureIsStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	current, previous, stranger := []byte("current-secret-of-24-bytes!"), []byte("previous-secret-of-24-bytes"), []byte("never-signed-with-this-one!!")
-	signer := webhook.NewSigner(current, previous)
+	expired := []byte("an-expired-secret-of-24-byte")
 	id, now, body := models.NewID[models.EventPrefix](), time.Now(), []byte(`{"type":"transaction.created"}`)
+	signer := webhook.NewSigner(webhook.Secret{Bytes: current}, webhook.Secret{Bytes: expired, Until: now},
+		webhook.Secret{Bytes: previous, Until: now.Add(time.Second)})
 	for range 3 { // a reused HMAC must start afresh
 		header := http.Header{}
 		header.Set(webhook.HeaderID, id.String())
@@ -29,10 +32,14 @@ func TestSignatureIsStandardWebhooks(t *testing.T) {
 			require.NoError(t, verifier.Verify(body, header))
 			require.Error(t, verifier.Verify(append([]byte(" "), body...), header))
 		}
-		verifier, err := standardwebhooks.NewWebhook(webhook.FormatSecret(stranger))
-		require.NoError(t, err)
-		require.Error(t, verifier.Verify(body, header))
+		for _, secret := range [][]byte{stranger, expired} {
+			verifier, err := standardwebhooks.NewWebhook(webhook.FormatSecret(secret))
+			require.NoError(t, err)
+			require.Error(t, verifier.Verify(body, header))
+		}
+		require.Len(t, strings.Fields(header.Get(webhook.HeaderSignature)), 2)
 	}
+	require.Len(t, strings.Fields(signer.Sign(id, now.Add(time.Second), body)), 1, "grace periods end by themselves")
 }
 
 func TestKeyring(t *testing.T) {

@@ -33,7 +33,9 @@ const disabledByOwner = "disabled by its owner"
 
 // Update applies a patch and returns the endpoint as it is then. Deliveries in
 // flight finish as they began; the next ones go by the new values within two
-// seconds. Errors as for Get and Create.
+// seconds. Another URL, or the status active, also lifts what blocks the endpoint:
+// its breaker or a Retry-After. Errors as for Get and Create; InvalidState for a
+// change that has to wait for a long backlog.
 func (s *Store) Update(db *gorm.DB, business models.BusinessID, id models.WebhookID, patch Patch) (models.Webhook, error) {
 	var row models.Webhook
 	err := db.Transaction(func(tx *gorm.DB) error {
@@ -101,12 +103,21 @@ func (s *Store) changeLane(tx *gorm.DB, before, row *models.Webhook, status *mod
 		}
 	}
 	if status == nil || *status == before.Status {
+		if before.Status == models.WebhookActive && (status != nil || row.URL != before.URL) {
+			// What blocks the lane was the former URL's, or has been mended.
+			return outbox.Resume(tx, row.BusinessID, row.ID)
+		}
 		return outbox.Reconfigure(tx, row.BusinessID, row.ID)
 	}
 	if *status == models.WebhookDisabled {
 		disabled, err := outbox.Disable(tx, row.BusinessID, row.ID, disabledByOwner)
 		*row = disabled
 		return err
+	}
+	if before.Status == models.WebhookDisabled {
+		if err := refuseEnding(tx, row); err != nil {
+			return err
+		}
 	}
 	row.Status, row.DisabledReason = *status, nil
 	err := tx.Model(row).Select("status", "disabled_reason").UpdateColumns(row).Error
@@ -117,6 +128,16 @@ func (s *Store) changeLane(tx *gorm.DB, before, row *models.Webhook, status *mod
 		return outbox.Pause(tx, row.BusinessID, row.ID)
 	}
 	return outbox.Resume(tx, row.BusinessID, row.ID)
+}
+
+// refuseEnding refuses to enable an endpoint whose backlog is still being ended:
+// what it would get meanwhile would end with it.
+func refuseEnding(tx *gorm.DB, row *models.Webhook) error {
+	ending, err := outbox.Ending(tx, row.BusinessID, row.ID)
+	if err != nil || !ending {
+		return err
+	}
+	return errs.New(errs.InvalidState, "the deliveries that were pending when the webhook was disabled are still being ended: try again in some seconds")
 }
 
 func set[T any](field, value *T) {
