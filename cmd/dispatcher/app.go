@@ -28,6 +28,10 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	if err != nil {
 		return err
 	}
+	proxy, err := settings.Webhooks.ProxyURL()
+	if err != nil {
+		return err
+	}
 	log, err := logging.New(out, settings.Log.Level, settings.Log.Format)
 	if err != nil {
 		return err
@@ -50,7 +54,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	dispatcher, err := dispatch.New(db, dispatch.Options{
 		ListenURL: settings.Database.Listen(), Keyring: keyring, Schedule: settings.Webhooks.RetrySchedule,
 		Timeout: settings.Webhooks.Timeout, Slots: settings.Dispatcher.Slots, Grace: settings.Dispatcher.ShutdownGrace,
-		AllowInsecure: settings.Webhooks.AllowInsecure,
+		AllowInsecure: settings.Webhooks.AllowInsecure, Proxy: proxy,
 	}, log)
 	if err != nil {
 		return err

@@ -93,6 +93,11 @@ type Webhooks struct {
 	RetrySchedule []time.Duration `mapstructure:"retry_schedule"`
 	// Timeout bounds one attempt, the answer's body included. Defaults to 15s.
 	Timeout time.Duration `mapstructure:"timeout"`
+	// Proxy is the HTTP proxy that deliveries go through, http or https with or
+	// without credentials; empty means none, whatever HTTP_PROXY says. Addresses
+	// are still resolved and vetted here: the proxy is asked for an address, never
+	// for a name.
+	Proxy string `mapstructure:"proxy"`
 	// MaxPerBusiness caps the endpoints of a business. Defaults to 50.
 	MaxPerBusiness int `mapstructure:"max_per_business"`
 }
@@ -197,6 +202,9 @@ func (c Config) Validate() error {
 	}
 	if c.Webhooks.Timeout <= 0 {
 		problems = append(problems, errors.New("webhooks.timeout must be positive"))
+	}
+	if _, err := c.Webhooks.ProxyURL(); err != nil {
+		problems = append(problems, err)
 	}
 	if _, err := c.Security.Keys(); err != nil {
 		problems = append(problems, err)

@@ -65,6 +65,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Setenv("TXN_SECURITY_ENCRYPTION_KEYS", key)
 	t.Setenv("TXN_DATABASE_URL", "postgres://u:hunter2@h/d?sslpassword=hunter3")
 	t.Setenv("TXN_REDIS_URL", "redis://:hunter4@h/0")
+	t.Setenv("TXN_WEBHOOKS_PROXY", "http://u:hunter5@proxy:3128")
 	loaded, err := config.Load("")
 	require.NoError(t, err)
 	keys, err := loaded.Security.Keys()
@@ -84,4 +85,23 @@ func TestBadEncryptionKeyIsNotQuoted(t *testing.T) {
 	err = loaded.Validate()
 	require.ErrorContains(t, err, "key 1")
 	require.NotContains(t, err.Error(), "tooshort")
+}
+
+func TestProxyIsCheckedAndNotQuoted(t *testing.T) {
+	t.Setenv("TXN_DATABASE_URL", "postgres://h/d")
+	for proxy, good := range map[string]bool{
+		"": true, "http://proxy:3128": true, "https://u:hunter2@proxy": true,
+		"proxy:3128": false, "socks5://u:hunter2@proxy": false, "http://": false, "http://u:hunter2@pro xy": false,
+	} {
+		t.Setenv("TXN_WEBHOOKS_PROXY", proxy)
+		loaded, err := config.Load("")
+		require.NoError(t, err)
+		err = loaded.Validate()
+		if good {
+			require.NoError(t, err, proxy)
+			continue
+		}
+		require.ErrorContains(t, err, "webhooks.proxy", proxy)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
 }

@@ -51,11 +51,25 @@ func (d Database) Listen() string {
 	return d.URL
 }
 
+// ProxyURL parses Proxy; nil means none. No error ever quotes it: it may hold a
+// password.
+func (w Webhooks) ProxyURL() (*url.URL, error) {
+	if w.Proxy == "" {
+		return nil, nil
+	}
+	address, err := url.Parse(w.Proxy)
+	if err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Hostname() == "" {
+		return nil, errors.New("webhooks.proxy must be an http or https URL with a host")
+	}
+	return address, nil
+}
+
 // Redacted returns a copy that is safe to print: no passwords, no keys.
 func (c Config) Redacted() Config {
 	c.Database.URL = redactURL(c.Database.URL)
 	c.Database.ListenURL = redactURL(c.Database.ListenURL)
 	c.Redis.URL = redactURL(c.Redis.URL)
+	c.Webhooks.Proxy = redactURL(c.Webhooks.Proxy)
 	redacted := make([]string, len(c.Security.EncryptionKeys))
 	for i := range redacted {
 		redacted[i] = "redacted"

@@ -30,9 +30,9 @@ const (
 )
 
 // client sends one request at a time per call, on shared connections. It follows
-// no redirect, uses no proxy, inflates nothing and reads at most 16 KB of an
-// answer: redirects, decompression bombs and endless bodies have nothing to hold
-// on to.
+// no redirect, looks for no proxy in the environment, inflates nothing and reads
+// at most 16 KB of an answer: redirects, decompression bombs and endless bodies
+// have nothing to hold on to.
 type client struct {
 	transport *http.Transport
 	timeout   time.Duration
@@ -44,7 +44,7 @@ func newClient(g *guard, timeout time.Duration, roots *x509.CertPool) *client {
 		timeout: timeout,
 		buffers: sync.Pool{New: func() any { return new([maxBodyRead]byte) }},
 		transport: &http.Transport{
-			Proxy:                  nil,
+			Proxy:                  nil, // the guard knows the one that is configured
 			DialContext:            g.dial,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 			TLSHandshakeTimeout:    tlsTimeout,
@@ -71,13 +71,15 @@ func httpProtocols() *http.Protocols {
 // answer is what came of one request.
 type answer struct {
 	// status is 0 when no complete answer came; err says why then.
-	status     int
-	err        error
-	timedOut   bool
-	body       string
-	retryAfter string
-	latency    time.Duration
-	sentAt     time.Time
+	status   int
+	err      error
+	timedOut bool
+	body     string
+	// retryAfter and date are the headers of these names: a moment in the first is
+	// on the receiver's clock, and the second says what that shows.
+	retryAfter, date string
+	latency          time.Duration
+	sentAt           time.Time
 }
 
 // send makes one request, its answer's body included, within the timeout.
@@ -91,8 +93,8 @@ func (c *client) send(ctx context.Context, request *http.Request, body []byte) a
 	request.Body, _ = request.GetBody()
 	response, err := c.transport.RoundTrip(request) //nolint:bodyclose // read closes it
 	if err == nil {
-		a.retryAfter = response.Header.Get("Retry-After")
-		a.body, err = c.read(response.Body)
+		a.retryAfter, a.date = response.Header.Get("Retry-After"), response.Header.Get("Date")
+		a.body, err = c.read(response)
 		a.status = response.StatusCode
 	}
 	a.latency = time.Since(a.sentAt)
@@ -104,8 +106,12 @@ func (c *client) send(ctx context.Context, request *http.Request, body []byte) a
 
 // read returns the beginning of the body. What is longer than the limit is cut
 // off with its connection.
-func (c *client) read(body io.ReadCloser) (string, error) {
+func (c *client) read(response *http.Response) (string, error) {
+	body := response.Body
 	defer func() { _ = body.Close() }()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return "", nil // nobody asked; this body is the connection, which no deadline ends
+	}
 	buffer := c.buffers.Get().(*[maxBodyRead]byte)
 	defer c.buffers.Put(buffer)
 	n := 0
@@ -120,7 +126,7 @@ func (c *client) read(body io.ReadCloser) (string, error) {
 			return "", err
 		}
 	}
-	return beginning(buffer[:n]), nil
+	return beginning(buffer[:n], maxBodyKept), nil
 }
 
 // fail records an error. Its text names the peer but no header, body or URL.
@@ -138,17 +144,17 @@ func (a *answer) reason() string {
 	case errors.Is(a.err, errForbiddenAddress):
 		return errForbiddenAddress.Error()
 	case a.timedOut:
-		return "timeout: " + printable([]byte(a.err.Error()))
+		return "timeout: " + beginning([]byte(a.err.Error()), maxErrorKept)
 	default:
-		text := printable([]byte(a.err.Error()))
-		return text[:min(len(text), maxErrorKept)]
+		return beginning([]byte(a.err.Error()), maxErrorKept)
 	}
 }
 
-// beginning is the part of a body that is kept; the cut splits no character.
-func beginning(raw []byte) string {
-	if len(raw) > maxBodyKept {
-		raw = raw[:maxBodyKept]
+// beginning is the part of a stranger's text that is kept; the cut splits no
+// character, which the database would refuse.
+func beginning(raw []byte, most int) string {
+	if len(raw) > most {
+		raw = raw[:most]
 		for range utf8.UTFMax - 1 {
 			if last, size := utf8.DecodeLastRune(raw); last != utf8.RuneError || size != 1 {
 				break

@@ -13,8 +13,13 @@ const (
 	maxCompletions = 256
 	completionWait = 5 * time.Millisecond
 	// completionQueue bounds what waits to be written; slots wait when it is full.
-	completionQueue = 4096
+	// A crash sends again what was in flight, what waited here and what was being
+	// written, so more than the next batch would only mean more duplicates.
+	completionQueue = maxCompletions
 	maxBackoff      = 2 * time.Second
+	// refusedHold is how long an endpoint waits after an outcome that the database
+	// does not take.
+	refusedHold = time.Minute
 )
 
 // complete writes outcomes in batches until the channel is closed. ctx ends the
@@ -63,6 +68,8 @@ func (d *Dispatcher) flush(ctx context.Context, batch []completion) {
 			return
 		case !errs.Is(err, errs.Unavailable):
 			d.log.WithError(err).WithField("delivery", batch[0].result.DeliveryID.String()).Error("outcome refused by the database")
+			// Still pending and due: at once would be a loop.
+			d.scheduler.rest(batch[0].job.lane, refusedHold)
 			d.settle(batch, nil)
 			return
 		}
@@ -88,4 +95,11 @@ func (d *Dispatcher) settle(batch []completion, accepted []models.DeliveryID) {
 		d.logAttempt(&batch[i], known[batch[i].result.DeliveryID])
 	}
 	d.scheduler.settle(jobs)
+}
+
+// rest closes a lane for a while.
+func (s *scheduler) rest(l *lane, hold time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.close(hold)
 }

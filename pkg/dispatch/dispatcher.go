@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"net/url"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ type Options struct {
 	Grace time.Duration
 	// AllowInsecure permits private addresses: development and tests only.
 	AllowInsecure bool
+	// Proxy is the HTTP proxy to send through; nil means none. The environment's
+	// is never used.
+	Proxy *url.URL
 	// RootCAs verify the endpoints; nil means the system's.
 	RootCAs *x509.CertPool
 }
@@ -69,9 +73,13 @@ func New(db *database.DB, options Options, log *logrus.Logger) (*Dispatcher, err
 	options.Slots = cmp.Or(options.Slots, defaultSlots)
 	options.Timeout = cmp.Or(options.Timeout, defaultTimeout)
 	options.Grace = cmp.Or(options.Grace, defaultGrace)
+	through, err := newProxy(options.Proxy)
+	if err != nil {
+		return nil, err
+	}
 	d := &Dispatcher{
 		options: options, db: db, store: outbox.NewDispatcher(db), scheduler: newScheduler(options.Slots),
-		client:  newClient(newGuard(options.AllowInsecure), options.Timeout, options.RootCAs),
+		client:  newClient(newGuard(options.AllowInsecure, through), options.Timeout, options.RootCAs),
 		metrics: newMetrics(),
 		events:  make(chan struct{}, 1), claim: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		completions: make(chan completion, completionQueue),

@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/txn-service/txn/pkg/models"
@@ -56,7 +58,7 @@ func judge(a *answer, attempt int, schedule webhook.Schedule, jitter float64, no
 		return v
 	}
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
-		v.hold = retryAfter(a.retryAfter, now)
+		v.hold = retryAfter(a.retryAfter, a.date, now)
 	}
 	wait, again := schedule.Wait(attempt, jitter)
 	if !again {
@@ -81,7 +83,7 @@ func outcomeOf(a *answer) string {
 		return outcomeOther
 	case a.timedOut:
 		return outcomeTimeout
-	case a.reason() == errForbiddenAddress.Error():
+	case errors.Is(a.err, errForbiddenAddress):
 		return outcomeRefused
 	default:
 		return outcomeTransport
@@ -96,17 +98,25 @@ func describe(a *answer) string {
 }
 
 // retryAfter reads the header in either form (RFC 9110 §10.2.3), capped at an
-// hour; what cannot be read is nothing.
-func retryAfter(header string, now time.Time) time.Duration {
+// hour; what cannot be read is nothing. A moment is on the receiver's clock, and
+// so is the answer's date: their distance is right whatever either clock shows.
+func retryAfter(header, date string, now time.Time) time.Duration {
 	if header == "" {
 		return 0
 	}
-	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
+	if strings.Trim(header, "0123456789") == "" {
+		seconds, err := strconv.ParseUint(header, 10, 32)
+		if err != nil {
+			return maxRetryAfter // more than that fits
+		}
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
 	at, err := http.ParseTime(header)
 	if err != nil {
 		return 0
+	}
+	if answered, err := http.ParseTime(date); err == nil {
+		now = answered
 	}
 	return min(max(at.Sub(now), 0), maxRetryAfter)
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,12 +61,20 @@ func TestVerdicts(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(distance time.Duration) string { return now.Add(distance).Format(http.TimeFormat) }
 	for header, want := range map[string]time.Duration{
-		"": 0, "0": 0, "-5": 0, "x": 0, "7": 7 * time.Second, "999999999": time.Hour, "99999999999999999999": 0,
-		now.Add(time.Minute).Format(http.TimeFormat): time.Minute, now.Add(-time.Minute).Format(http.TimeFormat): 0,
-		now.Add(48 * time.Hour).Format(http.TimeFormat): time.Hour,
+		"": 0, "0": 0, "-5": 0, "+5": 0, "1.5": 0, "x": 0, "7": 7 * time.Second, "007": 7 * time.Second, "3600": time.Hour, "3601": time.Hour,
+		"999999999": time.Hour, "99999999999999999999": time.Hour, strings.Repeat("9", 10_000): time.Hour,
+		at(time.Minute): time.Minute, at(-time.Minute): 0, at(48 * time.Hour): time.Hour, at(200 * 365 * 24 * time.Hour): time.Hour,
+		"Friday, 02-Jan-26 03:05:05 GMT": time.Minute, "Fri Jan  2 03:05:05 2026": time.Minute, // the obsolete forms
 	} {
-		require.Equal(t, want, retryAfter(header, now), header)
+		require.Equal(t, want, retryAfter(header, "", now), header)
+		require.Equal(t, want, retryAfter(header, "yesterday", now), header)
+	}
+	// The receiver's clock is ten minutes ahead of ours, or behind.
+	for _, skew := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
+		require.Equal(t, time.Minute, retryAfter(at(skew+time.Minute), at(skew), now))
+		require.Equal(t, time.Duration(0), retryAfter(at(skew-time.Minute), at(skew), now))
 	}
 }
 
@@ -80,6 +89,9 @@ func TestBreakerCoolOff(t *testing.T) {
 		require.InDelta(t, seconds, b.fail(time.Hour).Seconds(), 0)
 	}
 	require.Equal(t, time.Second, b.fail(time.Second), "never longer than the schedule's wait")
+	require.Equal(t, breakerMax, b.fail(0), "a delivery at the end of its schedule does not wait, its lane does")
+	b.failures = 1 << 30
+	require.Equal(t, breakerMax, b.fail(time.Hour), "however long it lasts")
 	b.succeed()
 	require.False(t, b.probing())
 }
