@@ -139,8 +139,8 @@ func (a *API) listTransactions(c *gin.Context) error {
 			string(models.Credit), string(models.Debit), string(models.Transfer)))),
 		Reference:      orZero(q.text("reference")),
 		IdempotencyKey: orZero(q.text("idempotency_key")),
-		CreatedAfter:   orZero(q.time("created_after")),
-		CreatedBefore:  orZero(q.time("created_before")),
+		CreatedAfter:   q.time("created_after"),
+		CreatedBefore:  q.time("created_before"),
 		Metadata:       q.metadata(),
 	}
 	if err := q.Err(); err != nil {

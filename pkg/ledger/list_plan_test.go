@@ -59,6 +59,7 @@ func TestListsWalkTheirIndexes(t *testing.T) {
 	account := models.AccountID{6: 0x70, 8: 0x80, 15: 7}
 	after := models.TransactionID{5: 0x10, 6: 0x70, 8: 0x80}
 	moment := time.UnixMilli(int64(*planRows) / 2)
+	later := moment.Add(time.Second)
 	plan := func(name, index, sql string, args []any) {
 		t.Helper()
 		text := explain(t, tx, sql, args...)
@@ -74,14 +75,21 @@ func TestListsWalkTheirIndexes(t *testing.T) {
 	transactions("all", "transactions_pkey", TransactionFilter{}, models.TransactionID{})
 	transactions("next page", "transactions_pkey", TransactionFilter{}, after)
 	transactions("type", "transactions_pkey", TransactionFilter{Type: models.Transfer}, after)
-	transactions("time", "transactions_pkey", TransactionFilter{CreatedAfter: moment, CreatedBefore: moment.Add(time.Second)}, models.TransactionID{})
+	transactions("time", "transactions_pkey", TransactionFilter{CreatedAfter: &moment, CreatedBefore: &later}, models.TransactionID{})
 	transactions("account", "entries_pkey", TransactionFilter{Account: account}, models.TransactionID{})
 	transactions("account, next page", "entries_pkey", TransactionFilter{Account: account}, after)
-	transactions("account and time", "entries_pkey", TransactionFilter{Account: account, CreatedBefore: moment}, models.TransactionID{})
+	between := TransactionFilter{Account: account, CreatedAfter: &moment, CreatedBefore: &later}
+	transactions("account and time", "entries_pkey", between, models.TransactionID{})
+	// The walk begins and ends where the times say: a condition on every row would
+	// bisect the account's history for each.
+	sql, args := between.list(business, models.TransactionID{}, 51)
+	text := explain(t, tx, sql, args...)
+	require.Regexp(t, `Index Cond: .*sequence <= entry_sequence_at.*sequence > entry_sequence_at`, text)
+	require.NotContains(t, text, "Filter")
 	transactions("metadata", "transaction_metadata_pkey", TransactionFilter{Metadata: models.Metadata{"color": "red"}}, models.TransactionID{})
 	transactions("metadata, next page", "transaction_metadata_pkey", TransactionFilter{Metadata: models.Metadata{"color": "red"}}, after)
 
-	sql, args := HoldFilter{}.list(business, models.HoldID{}, 51)
+	sql, args = HoldFilter{}.list(business, models.HoldID{}, 51)
 	plan("holds", "holds_pkey", sql, args)
 	sql, args = HoldFilter{Account: account}.list(business, models.HoldID(after), 51)
 	plan("holds of an account", "holds_account_idx", sql, args)

@@ -50,7 +50,7 @@ func TestTransactionsAreListedByEveryFilter(t *testing.T) {
 	require.Equal(t, []int64{4}, amounts(ledger.TransactionFilter{Metadata: models.Metadata{"parity": "odd", "n": "3"}}, models.TransactionID{}, 10))
 	require.Empty(t, amounts(ledger.TransactionFilter{Metadata: models.Metadata{"parity": "even"}}, models.TransactionID{}, 10))
 	second, fourth := time.Time(posted[1].CreatedAt), time.Time(posted[3].CreatedAt)
-	between := ledger.TransactionFilter{CreatedAfter: second, CreatedBefore: fourth}
+	between := ledger.TransactionFilter{CreatedAfter: &second, CreatedBefore: &fourth}
 	require.Equal(t, []int64{3}, amounts(between, models.TransactionID{}, 10), "both bounds are exclusive")
 	between.Account = a
 	require.Equal(t, []int64{3}, amounts(between, models.TransactionID{}, 10))
@@ -139,4 +139,52 @@ func TestHistoryCannotBeRewritten(t *testing.T) {
 		}
 	}
 	k.requireSound(t)
+}
+
+func TestTimesFilterToTheMicrosecond(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, ledger.Options{})
+	a := k.account(t, 0)
+	var made []time.Time
+	for i := range 4 {
+		result, err := k.ledger.Post(t.Context(), k.business, credit(a, int64(i+1)))
+		require.NoError(t, err)
+		made = append(made, time.Time(decode(t, result.Body).CreatedAt))
+	}
+	inside := func(moment time.Time) *time.Time {
+		moment = moment.Add(500 * time.Nanosecond)
+		return &moment
+	}
+	year := func(year int) *time.Time {
+		moment := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)
+		return &moment
+	}
+	for name, c := range map[string]struct {
+		after, before *time.Time
+		want          []int64
+	}{
+		"before is exclusive":      {nil, &made[2], []int64{2, 1}},
+		"after is exclusive":       {&made[1], nil, []int64{4, 3}},
+		"within a microsecond":     {inside(made[0]), inside(made[2]), []int64{3, 2}},
+		"since before ids began":   {year(1960), nil, []int64{4, 3, 2, 1}},
+		"until before ids began":   {nil, year(1960), nil},
+		"until the first year":     {nil, year(1), nil},
+		"since the first year":     {year(1), nil, []int64{4, 3, 2, 1}},
+		"until the last year":      {nil, year(9999), []int64{4, 3, 2, 1}},
+		"since the last year":      {year(9999), nil, nil},
+		"the wrong way around":     {&made[2], &made[1], nil},
+		"exactly one between two":  {&made[0], &made[2], []int64{2}},
+		"nothing between the same": {&made[1], &made[1], nil},
+	} {
+		for _, account := range []models.AccountID{{}, a} {
+			filter := ledger.TransactionFilter{Account: account, CreatedAfter: c.after, CreatedBefore: c.before}
+			list, err := k.ledger.Transactions(t.Context(), k.business, filter, models.TransactionID{}, 10)
+			require.NoError(t, err)
+			var amounts []int64
+			for _, transaction := range list {
+				amounts = append(amounts, transaction.Amount)
+			}
+			require.Equal(t, c.want, amounts, "%s, account %t", name, !account.IsZero())
+		}
+	}
 }

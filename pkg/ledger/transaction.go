@@ -45,8 +45,8 @@ type TransactionFilter struct {
 	Type           models.TransactionType
 	Reference      string
 	IdempotencyKey string
-	// CreatedAfter and CreatedBefore are exclusive.
-	CreatedAfter, CreatedBefore time.Time
+	// CreatedAfter and CreatedBefore are exclusive; nil does not narrow.
+	CreatedAfter, CreatedBefore *time.Time
 	// Metadata must contain all these pairs.
 	Metadata models.Metadata
 }
@@ -92,8 +92,17 @@ func listTransactions(ctx context.Context, db *database.DB, sql string, args []a
 // walk chooses the table and index that the list follows, and where it starts.
 func (f TransactionFilter) walk(q *query, after models.TransactionID) (from, order string) {
 	if !f.Account.IsZero() {
+		account := q.arg(f.Account)
 		q.where("e.business_id = $1")
-		q.where("e.account_id = %s", f.Account)
+		q.where("e.account_id = " + account)
+		// The argument and not e.account_id: only what does not depend on the row is
+		// looked up once, and where the walk begins and ends.
+		if f.CreatedBefore != nil {
+			q.where("e.sequence <= entry_sequence_at($1, "+account+", %s)", lastBefore(*f.CreatedBefore))
+		}
+		if f.CreatedAfter != nil {
+			q.where("e.sequence > entry_sequence_at($1, "+account+", %s)", *f.CreatedAfter)
+		}
 		if !after.IsZero() {
 			q.where(`e.sequence < (SELECT CASE WHEN c.source_account_id = e.account_id THEN c.source_sequence ELSE c.destination_sequence END
 				FROM transactions c WHERE c.business_id = $1 AND c.id = %s)`, after)
@@ -114,13 +123,19 @@ func (f TransactionFilter) walk(q *query, after models.TransactionID) (from, ord
 		q.where(column+" < %s", after)
 	}
 	// Ids embed created_at to the microsecond.
-	if !f.CreatedBefore.IsZero() {
-		q.where(column+" < %s", models.FirstIDAt[models.TransactionPrefix](f.CreatedBefore))
+	if f.CreatedBefore != nil {
+		q.where(column+" < %s", models.FirstIDAt[models.TransactionPrefix](lastBefore(*f.CreatedBefore).Add(time.Microsecond)))
 	}
-	if !f.CreatedAfter.IsZero() {
+	if f.CreatedAfter != nil {
 		q.where(column+" >= %s", models.FirstIDAt[models.TransactionPrefix](f.CreatedAfter.Add(time.Microsecond)))
 	}
 	return from, column
+}
+
+// lastBefore is the last microsecond, which is what created_at counts in, that
+// lies before the moment.
+func lastBefore(moment time.Time) time.Time {
+	return moment.Add(-time.Nanosecond).Truncate(time.Microsecond)
 }
 
 // narrow adds what the walk does not say already.
@@ -138,11 +153,5 @@ func (f TransactionFilter) narrow(q *query) {
 	}
 	if len(f.Metadata) > 0 {
 		q.where("t.metadata @> %s::jsonb", f.Metadata)
-	}
-	if !f.Account.IsZero() && !f.CreatedBefore.IsZero() {
-		q.where("e.sequence <= entry_sequence_at($1, e.account_id, %s)", f.CreatedBefore.Add(-time.Microsecond))
-	}
-	if !f.Account.IsZero() && !f.CreatedAfter.IsZero() {
-		q.where("e.sequence > entry_sequence_at($1, e.account_id, %s)", f.CreatedAfter)
 	}
 }

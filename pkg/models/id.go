@@ -67,25 +67,27 @@ func NewID[P Prefix]() ID[P] { return NewIDAt[P](time.Now()) }
 
 // NewIDAt returns an id stamped with t. Ids sort by t to the microsecond and,
 // within one process, by the order of the calls: 48 bits of milliseconds, 12
-// bits of sub-millisecond fraction (RFC 9562 §6.2 method 3), a 14-bit counter
-// and 48 random bits. Lists paged by id therefore come in order of creation
-// without an index on a timestamp.
+// bits of sub-millisecond fraction (RFC 9562 §6.2 method 3), a 30-bit counter
+// and 32 random bits. Lists paged by id therefore come in order of creation
+// without an index on a timestamp. The counter is that wide because a batch of a
+// thousand movements takes some thousand ids at one moment: were it to begin
+// anew in their midst, they would be listed out of order.
 func NewIDAt[P Prefix](t time.Time) ID[P] {
 	var id ID[P]
 	micros := t.UnixMicro()
 	millis, fraction := micros/1000, micros%1000
 	binary.BigEndian.PutUint64(id[0:8], uint64(millis)<<16)
 	binary.BigEndian.PutUint16(id[6:8], 0x7000|uint16(fraction))
-	counter := sequence.Add(1) & 0x3fff
-	binary.BigEndian.PutUint16(id[8:10], 0x8000|uint16(counter))
-	_, _ = rand.Read(id[10:16]) // never fails since Go 1.24
+	binary.BigEndian.PutUint32(id[8:12], 1<<31|sequence.Add(1)&(1<<30-1))
+	_, _ = rand.Read(id[12:16]) // never fails since Go 1.24
 	return id
 }
 
 // FirstIDAt returns the lowest id that NewIDAt can make for t: with it a time
-// range becomes a range of the primary key.
+// range becomes a range of the primary key. Ids know no time before 1970; for
+// one it returns the lowest of all.
 func FirstIDAt[P Prefix](t time.Time) ID[P] {
-	id := NewIDAt[P](t)
+	id := NewIDAt[P](time.UnixMicro(max(t.UnixMicro(), 0)))
 	clear(id[8:])
 	id[8] = 0x80
 	return id

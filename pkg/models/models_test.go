@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,19 @@ func TestIDsSortByTimeAndOrderOfCreation(t *testing.T) {
 	require.Greater(t, first.String(), before.String())
 	require.Equal(t, byte(7), first[6]>>4, "version")
 	require.Equal(t, byte(0b10), first[8]>>6, "variant")
+
+	// More than any batch takes at one moment.
+	last := models.NewIDAt[models.TransactionPrefix](at)
+	require.Equal(t, byte(0b10), last[8]>>6, "variant")
+	for range 100_000 {
+		next := models.NewIDAt[models.TransactionPrefix](at)
+		require.Negative(t, bytes.Compare(last[:], next[:]))
+		last = next
+	}
+
+	early := models.FirstIDAt[models.TransactionPrefix](time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC))
+	require.Less(t, early.String(), first.String(), "before 1970 there are no ids")
+	require.False(t, early.IsZero())
 }
 
 func TestMetadataIsBounded(t *testing.T) {
