@@ -7,6 +7,8 @@
 package wire
 
 import (
+	"bytes"
+	"errors"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -27,11 +29,22 @@ func (t Time) AppendText(b []byte) ([]byte, error) {
 // MarshalText writes RFC 3339 UTC with microseconds (encoding.TextMarshaler).
 func (t Time) MarshalText() ([]byte, error) { return t.AppendText(make([]byte, 0, len(timeLayout))) }
 
-// UnmarshalText reads RFC 3339 (encoding.TextUnmarshaler).
+var errNoRFC3339 = errors.New("is no time in RFC 3339")
+
+// UnmarshalText reads RFC 3339 (encoding.TextUnmarshaler). What package time
+// takes besides (go.dev/issue/54580) is refused: an hour of one digit, a comma
+// for the point, an offset of 60 minutes.
 func (t *Time) UnmarshalText(text []byte) error {
 	parsed, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return err
+	}
+	utc := text[len(text)-1] == 'Z'
+	if text[len("2006-01-02T15")] != ':' || bytes.IndexByte(text, ',') >= 0 || !utc && text[len(text)-2] > '5' {
+		return errNoRFC3339
+	}
 	*t = Time(parsed.UTC())
-	return err
+	return nil
 }
 
 // ParseTime reads RFC 3339 from a query parameter.
