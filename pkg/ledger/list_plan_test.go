@@ -38,6 +38,9 @@ INSERT INTO entries (business_id, account_id, sequence, transaction_id, amount, 
 SELECT business_id, destination_account_id, 2 * row_number() OVER (PARTITION BY destination_account_id ORDER BY id) - 1, id, 1, 0, created_at FROM transactions;
 INSERT INTO holds (business_id, id, account_id, amount, currency, status, idempotency_key, fingerprint, created_at, updated_at)
 SELECT business_id, id, source_account_id, 1, 'USD', 'voided', idempotency_key, '', now(), now() FROM transactions;
+INSERT INTO holds (business_id, id, account_id, amount, currency, idempotency_key, fingerprint, expires_at, created_at, updated_at)
+SELECT business_id, gen_random_uuid(), source_account_id, 1, 'USD', 'p-' || idempotency_key, '', now() + amount * interval '1 hour' - random() * interval '70 minutes', now(), now()
+FROM transactions WHERE reference IS NOT NULL;
 INSERT INTO reversals (business_id, transaction_id, amount, reversed) SELECT business_id, id, 1, 1 FROM transactions;
 ANALYZE;`
 
@@ -93,6 +96,10 @@ func TestListsWalkTheirIndexes(t *testing.T) {
 	plan("holds", "holds_pkey", sql, args)
 	sql, args = HoldFilter{Account: account}.list(business, models.HoldID(after), 51)
 	plan("holds of an account", "holds_account_idx", sql, args)
+	// What the sweep reads, and what every touch of an account with holds does.
+	text = explain(t, tx, dueSQL, time.Time{}, uuidOf(business), uuidOf(models.HoldID(after)), 500)
+	require.Contains(t, text, "holds_due_idx")
+	plan("overdue holds", "holds_pending_idx", overdueSQL, []any{[]models.BusinessID{business}, []models.AccountID{account}, time.Now(), 500})
 	plan("statement", "entries_pkey", `SELECT `+entryColumns+` FROM entries WHERE business_id = $1 AND account_id = $2 AND sequence < $3 ORDER BY sequence DESC LIMIT 51`,
 		[]any{business, account, 20})
 	plan("accounts", "business_accounts_pkey", `SELECT * FROM business_accounts WHERE business_id = $1 AND id < $2 ORDER BY id DESC LIMIT 51`,
