@@ -15,6 +15,9 @@ func list(scenarios []scenario.Scenario, out io.Writer) error {
 	fmt.Fprintln(table, "SCENARIO\tYARDSTICK\tGOAL\tWHAT")
 	for _, s := range scenarios {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Name, cmp.Or(s.Yardstick, "-"), s.Goal.Text(s.Unit), s.Summary)
+		for _, f := range s.Also {
+			fmt.Fprintf(table, "%s\t-\t%s\t%s (measured with %s)\n", f.Name, f.Goal.Text(f.Unit), f.Summary, s.Name)
+		}
 	}
 	return table.Flush()
 }

@@ -1,6 +1,7 @@
 // Command bench measures txn beside yardsticks in one run and prints the ratios:
 //
-//	go run . [-duration 8s] [-rounds 3] [-events 40000] [-only name,…] [-o table|json] [-profile DIR] [-keep] [-list]
+//	go run . [-duration 5s] [-rounds 3] [-only name,…] [-events 40000] [-stored 1000000] [-endpoints 10000]
+//	         [-backlog 100000] [-pending 1000000] [-o table|json] [-profile DIR] [-keep] [-list]
 //
 // It starts a PostgreSQL with default durability, a Redis and the service's
 // binaries for itself, on the loopback and in temporary directories, and ends
@@ -74,9 +75,13 @@ func parse(args []string, out io.Writer) (settings, error) {
 	s := settings{Options: scenario.Options{Progress: out}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.DurationVar(&s.Duration, "duration", 8*time.Second, "length of one run of a load, in whole seconds")
+	flags.DurationVar(&s.Duration, "duration", 5*time.Second, "length of one run of a load, in whole seconds")
 	flags.IntVar(&s.Rounds, "rounds", 3, "runs of each scenario, alternating")
 	flags.IntVar(&s.Events, "events", 40_000, "backlog of the drain scenarios")
+	flags.IntVar(&s.Stored, "stored", 1_000_000, "transactions stored before filled; the goal is meant for 10000000")
+	flags.IntVar(&s.Endpoints, "endpoints", 10_000, "endpoints of broadcast")
+	flags.IntVar(&s.Backlog, "backlog", 100_000, "deliveries that wait for the endpoint of blackhole")
+	flags.IntVar(&s.Pending, "pending", 1_000_000, "deliveries that wait in pending")
 	flags.StringVar(&s.ProfileDir, "profile", "", "save a CPU profile of the API under the uniform load in this `directory`")
 	only := flags.String("only", "", "comma-separated `names` of scenarios; their yardsticks run too")
 	format := flags.String("o", "table", "output: table or json")
@@ -101,16 +106,22 @@ func parse(args []string, out io.Writer) (settings, error) {
 		return s, errors.New("-duration must be whole seconds, at least 1s")
 	case s.Rounds < 1:
 		return s, errors.New("-rounds must be at least 1")
-	case s.Events < minEvents:
-		return s, fmt.Errorf("-events must be at least %d", minEvents)
+	case min(s.Events, s.Stored, s.Backlog, s.Pending) < minEvents:
+		return s, fmt.Errorf("-events, -stored, -backlog and -pending must be at least %d", minEvents)
+	case s.Endpoints < minEndpoints:
+		return s, fmt.Errorf("-endpoints must be at least %d", minEndpoints)
 	case *format != "table" && *format != "json":
 		return s, fmt.Errorf("-o is table or json, not %q", *format)
 	}
 	return s, nil
 }
 
-// minEvents gives every endpoint of a backlog something, in the warm-up too.
-const minEvents = 2000
+const (
+	// minEvents gives every endpoint of a backlog something, in the warm-up too.
+	minEvents = 2000
+	// minEndpoints is more than the product allows unless it is told to.
+	minEndpoints = 60
+)
 
 // run measures and writes the report to out.
 func run(ctx context.Context, s settings, out io.Writer) (err error) {

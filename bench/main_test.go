@@ -63,7 +63,10 @@ func parsed(t *testing.T, args ...string) settings {
 func TestRun(t *testing.T) {
 	requireClean := inOwnTemp(t)
 	var out bytes.Buffer
-	s := parsed(t, "-only", "limiter,single,delivering,drain,drain-one,latency", "-rounds", "1", "-duration", "1s", "-events", "2000", "-o", "json")
+	s := parsed(t, "-rounds", "1", "-duration", "1s", "-events", "2000", "-stored", "2000",
+		"-endpoints", "200", "-backlog", "2000", "-pending", "5000", "-o", "json",
+		"-only", "limiter,replicas,filled,single,delivering,drain,drain-one,latency,latency-2000,paced-delivering,broadcast,blackhole,idle,pending")
+	s.Slower = 20 // other tests may be running
 	require.NoError(t, run(t.Context(), s, &out))
 	requireClean()
 
@@ -77,8 +80,13 @@ func TestRun(t *testing.T) {
 		if result.Yardstick != "" {
 			require.Positive(t, result.Ratio, result.Name)
 		}
+		require.Equal(t, result.Goal == report.Goal{}, result.Met == nil, result.Name)
 	}
-	require.Subset(t, names, []string{"raw", "uniform", "limiter", "raw-single", "single", "delivering", "river", "drain", "drain-one", "latency"})
+	require.Subset(t, names, []string{
+		"raw", "uniform", "limiter", "replicas", "empty", "filled", "raw-single", "single", "delivering", "river", "drain", "drain-one",
+		"latency", "latency-2000", "paced", "paced-delivering", "broadcast", "broadcast-neighbour", "unharmed", "blackhole",
+		"blackhole-updates", "idle", "pending",
+	})
 	require.NotZero(t, measured.Machine.Clients)
 	require.NotEmpty(t, measured.Machine.Postgres)
 }
@@ -121,12 +129,13 @@ func (i *interrupter) Write(text []byte) (int, error) {
 func TestParse(t *testing.T) {
 	t.Parallel()
 	s := parsed(t)
-	require.Equal(t, 8*time.Second, s.Duration)
+	require.Equal(t, 5*time.Second, s.Duration)
 	require.Equal(t, 3, s.Rounds)
 	require.Equal(t, 40_000, s.Events)
 	require.False(t, s.json)
 	for _, args := range [][]string{
 		{"-duration", "500ms"}, {"-duration", "1500ms"}, {"-rounds", "0"}, {"-events", "10"},
+		{"-stored", "10"}, {"-backlog", "10"}, {"-pending", "10"}, {"-endpoints", "10"},
 		{"-only", "fast"}, {"-o", "xml"}, {"more"}, {"-unknown"},
 	} {
 		_, err := parse(args, io.Discard)

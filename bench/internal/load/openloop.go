@@ -8,21 +8,25 @@ import (
 	"time"
 )
 
-// maxInFlight bounds the requests of an open loop that wait for an answer. A
-// service that is so far behind does not hold the rate.
-const maxInFlight = 256
+// leastInFlight is how many requests of an open loop may wait for an answer, or
+// a second's worth if that is more. A service that is so far behind does not hold
+// the rate.
+const leastInFlight = 256
 
 // ErrOverrun says that an open loop had too many requests in flight.
 var ErrOverrun = errors.New("the service does not keep up with the rate")
 
 // OpenLoop calls send at a fixed rate per second, on schedule whether or not
-// earlier calls have returned, for a duration, and waits for all calls. It
-// returns how many it made. The first failure ends it; ErrOverrun if more than
-// 256 calls would run at once.
-func OpenLoop(ctx context.Context, rate int, duration time.Duration, send func(ctx context.Context) error) (int64, error) {
+// earlier calls have returned, for a duration, and waits for all calls. send gets
+// the moment that it was due, from which latencies count. OpenLoop returns how
+// many calls it made. The first failure ends it; ErrOverrun if more calls than a
+// second's worth, or than 256, would run at once.
+func OpenLoop(
+	ctx context.Context, rate int, duration time.Duration, send func(ctx context.Context, due time.Time) error,
+) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	slots := make(chan struct{}, maxInFlight)
+	slots := make(chan struct{}, max(rate, leastInFlight))
 	interval := time.Second / time.Duration(rate)
 	start := time.Now()
 	var calls sync.WaitGroup
@@ -42,7 +46,7 @@ func OpenLoop(ctx context.Context, rate int, duration time.Duration, send func(c
 		}
 		made++
 		calls.Go(func() {
-			if err := send(ctx); err != nil {
+			if err := send(ctx, due); err != nil {
 				cancel(err)
 			}
 			<-slots

@@ -10,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func countCall(calls *atomic.Int64) func(context.Context) error {
-	return func(context.Context) error {
+func countCall(calls *atomic.Int64) func(context.Context, time.Time) error {
+	return func(_ context.Context, due time.Time) error {
+		if time.Now().Before(due) {
+			return errors.New("too early")
+		}
 		calls.Add(1)
 		return nil
 	}
@@ -20,14 +23,14 @@ func countCall(calls *atomic.Int64) func(context.Context) error {
 func TestOpenLoopEndsWithAFailure(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	made, err := OpenLoop(t.Context(), 1000, time.Minute, func(context.Context) error { return broken })
+	made, err := OpenLoop(t.Context(), 1000, time.Minute, func(context.Context, time.Time) error { return broken })
 	require.ErrorIs(t, err, broken)
 	require.Less(t, made, int64(60_000))
 }
 
 func TestOpenLoopDoesNotQueueWithoutBound(t *testing.T) {
 	t.Parallel()
-	_, err := OpenLoop(t.Context(), 10_000, time.Minute, func(ctx context.Context) error {
+	_, err := OpenLoop(t.Context(), 10_000, time.Minute, func(ctx context.Context, _ time.Time) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
@@ -38,7 +41,7 @@ func TestOpenLoopEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	var calls atomic.Int64
-	_, err := OpenLoop(ctx, 100, time.Minute, func(context.Context) error {
+	_, err := OpenLoop(ctx, 100, time.Minute, func(context.Context, time.Time) error {
 		if calls.Add(1) == 3 {
 			cancel()
 		}

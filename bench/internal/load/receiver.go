@@ -23,9 +23,13 @@ type Receiver struct {
 
 	received atomic.Int64
 	last     atomic.Int64 // nanoseconds since the epoch
-	watch    atomic.Pointer[func(body []byte, at time.Time)]
+	watch    atomic.Pointer[Watch]
 	bodies   sync.Pool
 }
+
+// Watch is told of a request: its path, its body, which is valid only during the
+// call, and when it had come in.
+type Watch func(path string, body []byte, at time.Time)
 
 // NewReceiver starts a receiver on a free port.
 func NewReceiver() (*Receiver, error) {
@@ -55,7 +59,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	now := time.Now()
 	if watch := r.watch.Load(); watch != nil {
-		(*watch)(body.Bytes(), now)
+		(*watch)(request.URL.Path, body.Bytes(), now)
 	}
 	r.last.Store(now.UnixNano())
 	r.received.Add(1)
@@ -63,8 +67,8 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 }
 
 // Reset forgets what was received. watch, if not nil, is called from many
-// goroutines with every body, which is valid only during the call.
-func (r *Receiver) Reset(watch func(body []byte, at time.Time)) {
+// goroutines with every request.
+func (r *Receiver) Reset(watch Watch) {
 	if watch == nil {
 		r.watch.Store(nil)
 	} else {

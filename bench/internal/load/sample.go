@@ -11,3 +11,14 @@ type Sample struct {
 	// Done is how many operations were confirmed.
 	Done int64
 }
+
+// together joins samples of loads that ran side by side.
+func together(samples []Sample) Sample {
+	var all Sample
+	for _, s := range samples {
+		all.Rate += s.Rate
+		all.Done += s.Done
+		all.P50, all.P99 = max(all.P50, s.P50), max(all.P99, s.P99)
+	}
+	return all
+}

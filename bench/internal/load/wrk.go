@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 //go:embed transfer.lua
@@ -45,7 +47,8 @@ type Wrk struct {
 	path, dir string
 }
 
-// NewWrk prepares wrk, which must be on PATH; dir keeps its script and input.
+// NewWrk prepares wrk, which must be on PATH; dir keeps its script and input
+// while it runs.
 // Errors: ErrWrkNotFound.
 func NewWrk(dir string) (*Wrk, error) {
 	path, err := exec.LookPath("wrk")
@@ -55,12 +58,34 @@ func NewWrk(dir string) (*Wrk, error) {
 	return &Wrk{path: path, dir: dir}, nil
 }
 
+// RunOn is Run with the connections shared out among several APIs, each with a
+// process of wrk, all at once. Percentiles are the largest of any of them.
+func (w *Wrk) RunOn(ctx context.Context, apiURLs []string, load Transfers, duration time.Duration) (Sample, error) {
+	samples := make([]Sample, len(apiURLs))
+	load.Connections /= len(apiURLs)
+	group, ctx := errgroup.WithContext(ctx)
+	for i, url := range apiURLs {
+		group.Go(func() (err error) {
+			samples[i], err = w.Run(ctx, url, load, duration)
+			return err
+		})
+	}
+	err := group.Wait()
+	return together(samples), err
+}
+
 // Run sends the load to the API at apiURL for whole seconds, from one thread.
 // An answer that is not a success, and a broken connection, make it an error:
 // refused requests are cheap and would flatter the rate. The sample's rate and
 // count are transfers, its latencies those of requests.
 func (w *Wrk) Run(ctx context.Context, apiURL string, load Transfers, duration time.Duration) (Sample, error) {
-	script, tenants, err := w.write(load)
+	// Of its own: two of these may run at once.
+	dir, err := os.MkdirTemp(w.dir, "wrk-")
+	if err != nil {
+		return Sample{}, err
+	}
+	defer os.RemoveAll(dir)
+	script, tenants, err := write(dir, load)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -80,8 +105,9 @@ func (w *Wrk) Run(ctx context.Context, apiURL string, load Transfers, duration t
 	return parseWrk(out.String(), max(load.Batch, 1))
 }
 
-func (w *Wrk) write(load Transfers) (script, tenants string, err error) {
-	script, tenants = filepath.Join(w.dir, "transfer.lua"), filepath.Join(w.dir, "tenants.txt")
+// write leaves what transfer.lua needs in a directory.
+func write(dir string, load Transfers) (script, tenants string, err error) {
+	script, tenants = filepath.Join(dir, "transfer.lua"), filepath.Join(dir, "tenants.txt")
 	var lines strings.Builder
 	for _, tenant := range load.Tenants {
 		lines.WriteString(tenant.Key + " " + strings.Join(tenant.Accounts, " ") + "\n")

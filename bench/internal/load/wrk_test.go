@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,4 +139,30 @@ func TestWrkFailsOnRefusals(t *testing.T) {
 	tenants := []Tenant{{Key: "one", Accounts: []string{"a", "b"}}}
 	_, _, err := capture(t, Transfers{Tenants: tenants, Connections: 1}, http.StatusTooManyRequests)
 	require.ErrorContains(t, err, "refused")
+}
+
+func TestWrkSharesConnections(t *testing.T) {
+	t.Parallel()
+	wrk, err := NewWrk(t.TempDir())
+	if errors.Is(err, ErrWrkNotFound) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	var counts [2]atomic.Int64
+	var urls []string
+	for i := range counts {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			counts[i].Add(1)
+			w.WriteHeader(http.StatusCreated)
+		}))
+		t.Cleanup(server.Close)
+		urls = append(urls, server.URL)
+	}
+	load := Transfers{Tenants: []Tenant{{Key: "one", Accounts: []string{"a", "b"}}}, Connections: 4}
+	sample, err := wrk.RunOn(t.Context(), urls, load, time.Second)
+	require.NoError(t, err)
+	require.Positive(t, counts[0].Load())
+	require.Positive(t, counts[1].Load())
+	// What was under way at the end was counted by the servers alone.
+	require.InDelta(t, counts[0].Load()+counts[1].Load(), sample.Done, 4)
 }

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -54,7 +57,7 @@ func (r *Report) WriteTable(out io.Writer) error {
 	fmt.Fprintf(out, "%s/%s, %d CPUs, %s, PostgreSQL %s; medians of %d alternating runs of %g s\n\n",
 		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Machine.Postgres, r.Rounds, r.Duration)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SCENARIO\tFIGURE\tP50\tP99\tYARDSTICK\tRATIO\tGOAL\t\tWHAT")
+	fmt.Fprintln(table, "SCENARIO\tFIGURE\tP50\tP99\tMEMORY\tYARDSTICK\tRATIO\tGOAL\t\tWHAT")
 	for i := range r.Results {
 		fmt.Fprintln(table, r.Results[i].row())
 	}
@@ -83,22 +86,33 @@ func (r *Result) row() string {
 			verdict = "met"
 		}
 	}
-	return fmt.Sprintf("%s\t%s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Name, figure(r.Value), r.Unit,
-		latency(r.P50), latency(r.P99), cmp.Or(r.Yardstick, "-"), times(r.Ratio), r.Goal.Text(r.Unit), verdict, what)
+	return fmt.Sprintf("%s\t%s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", r.Name, figure(r.Value), r.Unit,
+		latency(r.P50), latency(r.P99), memory(r.Memory), cmp.Or(r.Yardstick, "-"), r.compared(),
+		r.Goal.Text(r.Unit), verdict, what)
+}
+
+// compared is the ratio, or the difference where that is what the goal is about.
+func (r *Result) compared() string {
+	if r.Goal.MostAbove > 0 && r.Ratio > 0 {
+		return fmt.Sprintf("%+.2f %s", r.Above, r.Unit)
+	}
+	return times(r.Ratio)
 }
 
 // Text says the goal of a figure in this unit, "-" for none.
 func (g Goal) Text(unit Unit) string {
-	switch {
-	case g.Ratio > 0:
-		return "≥ " + times(g.Ratio)
-	case g.OfP99:
-		return "p99 ≤ " + figure(g.Most) + " ms"
-	case g.Most > 0:
-		return "≤ " + figure(g.Most) + " " + string(unit)
-	default:
-		return "-"
+	var parts []string
+	add := func(bound float64, text string) {
+		if bound > 0 {
+			parts = append(parts, text)
+		}
 	}
+	add(g.Ratio, "≥ "+times(g.Ratio))
+	add(g.MostRatio, "≤ "+times(g.MostRatio))
+	add(g.MostAbove, "≤ +"+figure(g.MostAbove)+" "+string(unit))
+	add(g.Most, "≤ "+figure(g.Most)+" "+string(unit))
+	add(g.MostP99, "p99 ≤ "+figure(g.MostP99)+" ms")
+	return cmp.Or(strings.Join(parts, ", "), "-")
 }
 
 func times(ratio float64) string {
@@ -113,6 +127,18 @@ func latency(millis float64) string {
 		return "-"
 	}
 	return figure(millis) + " ms"
+}
+
+// memory lists the services' peaks: "api 41, dispatcher 30 MiB".
+func memory(peaks map[string]float64) string {
+	parts := make([]string, 0, len(peaks))
+	for _, service := range slices.Sorted(maps.Keys(peaks)) {
+		parts = append(parts, service+" "+strconv.FormatFloat(peaks[service], 'f', 0, 64))
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ", ") + " MiB"
 }
 
 // figure keeps three digits or so.

@@ -35,7 +35,8 @@ func TestRatio(t *testing.T) {
 	require.True(t, *r.Met)
 
 	r = New("x", "", Milliseconds, Goal{}, runs(4), "raw", runs(1))
-	require.InDelta(t, 0.25, r.Ratio, 0, "four times the latency is a quarter as good")
+	require.InDelta(t, 4, r.Ratio, 0)
+	require.InDelta(t, 3, r.Above, 0)
 	require.Nil(t, r.Met)
 
 	r = New("x", "", PerSecond, Goal{Ratio: 1}, runs(100, 90), "raw", nil)
@@ -51,7 +52,15 @@ func TestGoals(t *testing.T) {
 	require.True(t, *New("x", "", MiB, Goal{Most: 128}, runs(128), "", nil).Met)
 	require.False(t, *New("x", "", MiB, Goal{Most: 128}, runs(129), "", nil).Met)
 	latency := []Run{{Value: 5, P50: 5, P99: 60}}
-	require.False(t, *New("x", "", Milliseconds, Goal{Most: 50, OfP99: true}, latency, "", nil).Met)
+	require.False(t, *New("x", "", Milliseconds, Goal{MostP99: 50}, latency, "", nil).Met)
+	require.False(t, *New("x", "", Milliseconds, Goal{Most: 4, MostP99: 60}, latency, "", nil).Met, "all of a goal")
+	require.True(t, *New("x", "", Milliseconds, Goal{Most: 5, MostP99: 60}, latency, "", nil).Met)
+	require.True(t, *New("x", "", Milliseconds, Goal{MostRatio: 1.5}, runs(15), "raw", runs(10)).Met)
+	require.False(t, *New("x", "", Milliseconds, Goal{MostRatio: 1.5}, runs(16), "raw", runs(10)).Met)
+	require.True(t, *New("x", "", Milliseconds, Goal{MostAbove: 1.5}, runs(3), "raw", runs(1.5)).Met)
+	require.False(t, *New("x", "", Milliseconds, Goal{MostAbove: 1.5}, runs(3), "raw", runs(1)).Met)
+	require.True(t, *New("x", "", Milliseconds, Goal{MostAbove: 1.5}, runs(1), "raw", runs(3)).Met, "better than the yardstick")
+	require.Nil(t, New("x", "", Milliseconds, Goal{MostAbove: 1.5}, runs(3), "raw", nil).Met, "nothing to judge by")
 	require.False(t, *New("x", "", PerSecond, Goal{Ratio: 1}, runs(99), "raw", runs(100)).Met)
 }
 
@@ -61,13 +70,17 @@ func TestWrite(t *testing.T) {
 		Rounds: 3, Duration: 8,
 		Results: []Result{
 			New("raw", "the yardstick", PerSecond, Goal{}, runs(5050), "", nil),
-			New("uniform", "the figure", PerSecond, Goal{Ratio: 1}, runs(2525), "raw", runs(5050)),
+			New("uniform", "the figure", PerSecond, Goal{Ratio: 1, MostP99: 40}, runs(2525), "raw", runs(5050)),
+			New("single", "", Milliseconds, Goal{MostAbove: 1.5}, []Run{
+				{Value: 3, Memory: map[string]float64{"api": 41, "dispatcher": 20}}, {Value: 3, Memory: map[string]float64{"dispatcher": 30}},
+			}, "raw-single", runs(2, 2)),
 		},
 		Missing: []Missing{{Name: "batch", Reason: "no route"}, {Name: "drain", Reason: "broke", Failed: true}},
 	}
 	var table strings.Builder
 	require.NoError(t, r.WriteTable(&table))
-	require.Regexp(t, `uniform +2525 /s +252 ms +2525 ms +raw +0\.50× +≥ 1\.00× +missed +the figure`, table.String())
+	require.Regexp(t, `uniform +2525 /s +252 ms +2525 ms +- +raw +0\.50× +≥ 1\.00×, p99 ≤ 40.0 ms +missed +the figure`, table.String())
+	require.Regexp(t, `single +3\.00 ms .* api 41, dispatcher 30 MiB +raw-single +\+1\.00 ms +≤ \+1\.50 ms +met`, table.String())
 	require.Contains(t, table.String(), "batch skipped: no route")
 	require.Contains(t, table.String(), "drain FAILED: broke")
 

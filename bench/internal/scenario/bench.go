@@ -21,6 +21,17 @@ type Options struct {
 	Rounds int
 	// Events is the backlog that is drained.
 	Events int
+	// Stored is how many transactions the scenario filled finds.
+	Stored int
+	// Endpoints is how many endpoints a broadcast goes to.
+	Endpoints int
+	// Backlog is how many deliveries wait for an endpoint that never answers.
+	Backlog int
+	// Pending is how many deliveries wait for a dispatcher whose memory is measured.
+	Pending int
+	// Slower divides the rates of open loops, for tests on machines that are busy
+	// with others; 0 divides nothing.
+	Slower int
 	// ProfileDir receives a CPU profile of the API under the uniform load; empty
 	// for none.
 	ProfileDir string
@@ -42,13 +53,25 @@ type Bench struct {
 	main     *site
 	accounts load.Tenant
 	limited  *stack.Service
+	replica  *stack.Service
 	many     []load.Tenant
 
-	drains int // databases made for drains so far
+	empty, filled       *ledgerSite
+	broadcast           *broadcastSite
+	unharmed, blackHole *neighbourhood
+
+	databases int            // made by fresh so far
+	atEnd     []func() error // what is neither a server nor a process
 }
 
-// maxPeak is what API and dispatcher may take, in MiB.
-const maxPeak = 128
+const (
+	// maxPeak is what API and dispatcher may take, in MiB.
+	maxPeak = 128
+	mib     = 1 << 20
+	// stepLimit bounds one preparation and one run but for filling: what takes
+	// longer is stuck.
+	stepLimit = 5 * time.Minute
+)
 
 // New prepares a benchmark on running servers.
 func New(s *stack.Stack, receiver *load.Receiver, options Options) *Bench {
@@ -57,38 +80,49 @@ func New(s *stack.Stack, receiver *load.Receiver, options Options) *Bench {
 
 // Run measures the scenarios and reports. A scenario that fails is reported as
 // missing; only the end of ctx and of the servers are errors.
-func (b *Bench) Run(ctx context.Context, scenarios []Scenario) (*report.Report, error) {
+func (b *Bench) Run(ctx context.Context, scenarios []Scenario) (_ *report.Report, err error) {
+	defer func() {
+		for _, end := range b.atEnd {
+			err = errors.Join(err, end())
+		}
+	}()
 	result := &report.Report{
 		StartedAt: time.Now().UTC(), Duration: b.options.Duration.Seconds(), Rounds: b.options.Rounds,
 		Results: []report.Result{}, Missing: []report.Missing{},
 	}
-	version, err := b.stack.PostgresVersion(ctx)
+	version, err := b.stack.Version(ctx)
 	if err != nil {
 		return nil, err
 	}
 	runs := map[string][]report.Run{}
 	broken := map[string]bool{}
-	attempt := func(s *Scenario, step func() error) {
+	limit := b.limit()
+	attempt := func(s *Scenario, step func(ctx context.Context) error) {
 		if broken[s.Name] || ctx.Err() != nil {
 			return
 		}
-		if err := step(); err != nil && ctx.Err() == nil {
-			broken[s.Name] = true
-			b.say("%s: %v", s.Name, err)
-			result.Missing = append(result.Missing, report.Missing{
-				Name: s.Name, Reason: err.Error(), Failed: !errors.Is(err, errSkip),
-			})
+		err := within(ctx, limit, step)
+		if err == nil || ctx.Err() != nil {
+			return
 		}
+		broken[s.Name] = true
+		b.say("%s: %v", s.Name, err)
+		result.Missing = append(result.Missing, report.Missing{
+			Name: s.Name, Reason: err.Error(), Failed: !errors.Is(err, errSkip),
+		})
 	}
 	for i := range scenarios {
 		s := &scenarios[i]
-		attempt(s, func() error { return b.prepare(ctx, s) })
+		attempt(s, func(ctx context.Context) error { return b.prepare(ctx, s) })
 	}
 	for round := range b.options.Rounds {
 		for i := range scenarios {
 			s := &scenarios[i]
-			attempt(s, func() error {
-				run, err := s.measure(ctx, b)
+			if s.Once && round > 0 {
+				continue
+			}
+			attempt(s, func(ctx context.Context) error {
+				run, err := b.measure(ctx, s)
 				if err != nil {
 					return err
 				}
@@ -101,10 +135,9 @@ func (b *Bench) Run(ctx context.Context, scenarios []Scenario) (*report.Report, 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	for _, s := range scenarios {
-		if len(runs[s.Name]) > 0 {
-			result.Results = append(result.Results,
-				report.New(s.Name, s.Summary, s.Unit, s.Goal, runs[s.Name], s.Yardstick, runs[s.Yardstick]))
+	for i := range scenarios {
+		if s := &scenarios[i]; len(runs[s.Name]) > 0 {
+			result.Results = append(result.Results, s.results(runs[s.Name], runs[s.Yardstick])...)
 		}
 	}
 	result.Results = append(result.Results, b.memory()...)
@@ -123,14 +156,58 @@ func (b *Bench) prepare(ctx context.Context, s *Scenario) error {
 	return s.prepare(ctx, b)
 }
 
+// within runs a step and says so if it ended because it took too long.
+func within(ctx context.Context, limit time.Duration, step func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than %s", limit))
+	defer cancel()
+	err := step(ctx)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return err
+}
+
+// limit bounds one step: five minutes, and what filling takes. That is some 20 µs
+// a row on a slow machine, and ten times that is allowed.
+func (b *Bench) limit() time.Duration {
+	const perRow = 200 * time.Microsecond
+	rows := b.options.Stored + b.options.Pending + b.options.Backlog + b.options.Events
+	return stepLimit + b.options.Duration + time.Duration(rows)*perRow
+}
+
+// measure is one run of a scenario, with the memory that it took.
+func (b *Bench) measure(ctx context.Context, s *Scenario) (report.Run, error) {
+	b.stack.ResetPeaks()
+	run, err := s.measure(ctx, b)
+	for service, peak := range b.stack.RecentPeaks() {
+		if run.Memory == nil {
+			run.Memory = map[string]float64{}
+		}
+		run.Memory[service] = float64(peak) / mib
+	}
+	return run, err
+}
+
+// results are the scenario's figures.
+func (s *Scenario) results(runs, beside []report.Run) []report.Result {
+	list := []report.Result{report.New(s.Name, s.Summary, s.Unit, s.Goal, runs, s.Yardstick, beside)}
+	for _, figure := range s.Also {
+		values := make([]report.Run, len(runs))
+		for i, run := range runs {
+			values[i].Value = run.Also[figure.Name]
+		}
+		list = append(list, report.New(figure.Name, figure.Summary, figure.Unit, figure.Goal, values, "", nil))
+	}
+	return list
+}
+
 // memory reports the peaks of everything that has run.
 func (b *Bench) memory() []report.Result {
-	const mib = 1 << 20
 	peaks := b.stack.Peaks()
 	var results []report.Result
 	for _, name := range []string{stack.APIName, stack.DispatcherName} {
 		if peak := peaks[name]; peak > 0 {
-			results = append(results, report.New("memory-"+name, "peak resident memory of any "+name+" process (VmHWM)",
+			results = append(results, report.New("memory-"+name, "peak resident memory of any "+name+" process in the whole run (VmHWM)",
 				report.MiB, report.Goal{Most: maxPeak}, []report.Run{{Value: float64(peak) / mib}}, "", nil))
 		}
 	}
@@ -139,6 +216,11 @@ func (b *Bench) memory() []report.Result {
 
 // warm is how long a load runs before it counts.
 func (b *Bench) warm() time.Duration { return min(2*time.Second, b.options.Duration) }
+
+// rate is what becomes of an open loop's rate.
+func (b *Bench) rate(perSecond int) int {
+	return max(1, perSecond/max(1, b.options.Slower))
+}
 
 func (b *Bench) say(format string, args ...any) {
 	fmt.Fprintf(b.options.Progress, format+"\n", args...)

@@ -24,11 +24,11 @@ func measureDelivering(ctx context.Context, b *Bench) (report.Run, error) {
 // delivering is the uniform load with a dispatcher beside it, in a database of
 // its own: nothing of it may be left to deliver while others are measured.
 func (b *Bench) delivering(ctx context.Context, warm bool) (run report.Run, err error) {
-	s, err := b.newSite(ctx, b.drainName("delivering"))
+	s, err := b.newSite(ctx, b.fresh("delivering"))
 	if err != nil {
 		return report.Run{}, err
 	}
-	defer func() { err = errors.Join(err, b.drop(ctx, s)) }()
+	defer func() { err = errors.Join(err, s.drop(ctx)) }()
 	api, err := b.stack.StartAPI(ctx, s.url)
 	if err != nil {
 		return report.Run{}, err
@@ -47,11 +47,11 @@ func (b *Bench) delivering(ctx context.Context, warm bool) (run report.Run, err 
 		return report.Run{}, err
 	}
 	l := load.Transfers{Tenants: []load.Tenant{tenant}, Connections: connections}
-	if run, err = b.transferOn(ctx, s, api.URL, l, b.warm()); err != nil || warm {
+	if run, err = b.transferOn(ctx, s, []string{api.URL}, l, b.warm()); err != nil || warm {
 		return run, err
 	}
 	b.receiver.Reset(nil)
-	if run, err = b.transferOn(ctx, s, api.URL, l, b.options.Duration); err != nil {
+	if run, err = b.transferOn(ctx, s, []string{api.URL}, l, b.options.Duration); err != nil {
 		return run, err
 	}
 	run.Note = fmt.Sprintf("%.0f deliveries/s meanwhile", float64(b.receiver.Received())/b.options.Duration.Seconds())

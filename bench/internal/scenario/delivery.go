@@ -35,10 +35,5 @@ func deliveryScenarios() []Scenario {
 			Yardstick: "river", Goal: report.Goal{Ratio: 0.5},
 			prepare: prepareDrain(1), measure: measureDrain(1),
 		},
-		{
-			Name: "latency", Summary: "commit to receipt at 200 transfers a second (p50)", Unit: report.Milliseconds,
-			Goal:    report.Goal{Most: 50, OfP99: true},
-			prepare: prepareLatency, measure: measureLatency,
-		},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -29,7 +28,7 @@ func (b *Bench) river(ctx context.Context, jobs int) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, err
 	}
-	name := b.drainName("river")
+	name := b.fresh("river")
 	address, err := b.stack.CreateEmptyDatabase(ctx, name)
 	if err != nil {
 		return report.Run{}, err
@@ -60,11 +59,11 @@ func measureDrain(endpoints int) func(context.Context, *Bench) (report.Run, erro
 // drain lets an idle dispatcher send a backlog that appears all at once: fan-out
 // and delivery. The rate is from the commit of the events to the last receipt.
 func (b *Bench) drain(ctx context.Context, endpoints, events int) (run report.Run, err error) {
-	s, err := b.newSite(ctx, b.drainName("drain"))
+	s, err := b.newSite(ctx, b.fresh("drain"))
 	if err != nil {
 		return report.Run{}, err
 	}
-	defer func() { err = errors.Join(err, b.drop(ctx, s)) }()
+	defer func() { err = errors.Join(err, s.drop(ctx)) }()
 	businesses, err := s.businesses(ctx, endpoints)
 	if err != nil {
 		return report.Run{}, err
@@ -93,12 +92,7 @@ func (b *Bench) drain(ctx context.Context, endpoints, events int) (run report.Ru
 	if more := b.receiver.Received() - int64(events); more > 0 {
 		run.Note = fmt.Sprintf("%d sent twice", more)
 	}
-	return run, s.requireDelivered(ctx, events)
-}
-
-func (b *Bench) drainName(kind string) string {
-	b.drains++
-	return kind + "_" + strconv.Itoa(b.drains)
+	return run, s.requireDelivered(ctx, int64(events))
 }
 
 // businesses makes businesses with one endpoint each. An endpoint that has the
@@ -111,8 +105,11 @@ func (s *site) businesses(ctx context.Context, n int) ([]models.BusinessID, erro
 	list := make([]models.BusinessID, n)
 	for i := range list {
 		var err error
-		if list[i], _, err = s.business(ctx, maxConcurrency); err != nil {
-			return nil, fmt.Errorf("making a business: %w", err)
+		if list[i], _, err = s.business(ctx); err != nil {
+			return nil, err
+		}
+		if err := s.ownEndpoint(ctx, list[i], maxConcurrency); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil
@@ -151,17 +148,4 @@ func (s *site) notifier(ctx context.Context) (notifier *outbox.Notifier, stop fu
 		cancel()
 		running.Wait()
 	}
-}
-
-// requireDelivered checks that the database says what the receiver saw.
-func (s *site) requireDelivered(ctx context.Context, events int) error {
-	var delivered int
-	err := s.db.Pool.QueryRow(ctx, `SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`).Scan(&delivered)
-	if err != nil {
-		return err
-	}
-	if delivered != events {
-		return fmt.Errorf("%d of %d deliveries ended as delivered", delivered, events)
-	}
-	return nil
 }

@@ -17,11 +17,23 @@ type Scenario struct {
 	// Yardstick is the scenario that the figure is compared with; empty for none.
 	Yardstick string
 	Goal      report.Goal
+	// Also are more figures of the same runs.
+	Also []Figure
+	// Once says that one run is enough, in the first round.
+	Once bool
 
 	// prepare makes what the scenario needs, and warms it up. It runs once.
 	prepare func(ctx context.Context, b *Bench) error
 	// measure is one run.
 	measure func(ctx context.Context, b *Bench) (report.Run, error)
+}
+
+// Figure is what a scenario measures besides its own; runs have it in Also under
+// its name.
+type Figure struct {
+	Name, Summary string
+	Unit          report.Unit
+	Goal          report.Goal
 }
 
 // errSkip is wrapped by the errors of prepare that mean that there is nothing
@@ -31,7 +43,11 @@ var errSkip = errors.New("nothing to measure")
 // All lists the scenarios in the order in which they run in each round: each
 // soon after its yardstick.
 func All() []Scenario {
-	return slices.Concat(transferScenarios(), singleScenarios(), batchScenarios(), deliveryScenarios())
+	return slices.Concat(
+		transferScenarios(), replicaScenarios(), filledScenarios(), singleScenarios(), batchScenarios(),
+		deliveryScenarios(), latencyScenarios(), pacedScenarios(), broadcastScenarios(), blackHoleScenarios(),
+		idleScenarios(), pendingScenarios(),
+	)
 }
 
 // Select returns the named scenarios, all if there are no names, and the

@@ -18,7 +18,12 @@ func TestYardsticksComeFirst(t *testing.T) {
 		require.False(t, seen[s.Name], "%s is there twice", s.Name)
 		require.NotEmpty(t, s.Summary)
 		require.NotNil(t, s.measure)
+		require.False(t, s.Once && s.Yardstick != "", "%s is not in every round of its yardstick", s.Name)
 		seen[s.Name] = true
+		for _, f := range s.Also {
+			require.False(t, seen[f.Name], "%s is there twice", f.Name)
+			seen[f.Name] = true
+		}
 	}
 }
 

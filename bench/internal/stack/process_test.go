@@ -22,6 +22,20 @@ func TestParsePeak(t *testing.T) {
 	}
 }
 
+func TestResetPeak(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	p := startShell(t, "x=$(head -c 50000000 /dev/zero | tr '\\0' a)\nx=\necho ready\ntrap 'exit 0' TERM\nwhile :; do sleep 0.01; done\n")
+	pid := p.cmd.Process.Pid
+	before := peakMemory(pid)
+	require.Greater(t, before, int64(40<<20))
+	resetPeak(pid)
+	require.Less(t, peakMemory(pid), before)
+	require.NoError(t, p.stop(t.Context()))
+}
+
 // startShell starts a process that says when it is ready for signals.
 func startShell(t *testing.T, script string) *process {
 	t.Helper()

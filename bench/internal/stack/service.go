@@ -59,14 +59,16 @@ func (s *Stack) StartAPI(ctx context.Context, databaseURL string, extra ...strin
 	return service, service.start(ctx, databaseURL, service.URL, env)
 }
 
-// StartDispatcher starts a dispatcher and returns when it is ready.
-func (s *Stack) StartDispatcher(ctx context.Context, databaseURL string) (*Service, error) {
+// StartDispatcher starts a dispatcher and returns when it is ready. extra are
+// environment variables beyond those that every service gets.
+func (s *Stack) StartDispatcher(ctx context.Context, databaseURL string, extra ...string) (*Service, error) {
 	_, admin, err := twoAddresses()
 	if err != nil {
 		return nil, err
 	}
 	service := &Service{AdminURL: "http://" + admin, name: DispatcherName, stack: s}
-	return service, service.start(ctx, databaseURL, service.AdminURL, []string{"TXN_DISPATCHER_ADMIN_LISTEN=" + admin})
+	env := append([]string{"TXN_DISPATCHER_ADMIN_LISTEN=" + admin}, extra...)
+	return service, service.start(ctx, databaseURL, service.AdminURL, env)
 }
 
 func (v *Service) start(ctx context.Context, databaseURL, healthURL string, env []string) error {

@@ -19,26 +19,29 @@ type Options struct {
 	Keep bool
 }
 
-// Stack is the running servers and processes. Its methods may be called from
-// several goroutines.
+// Stack is the running servers and processes. Its methods, and those of the
+// Cluster in it, may be called from several goroutines.
 type Stack struct {
-	options  Options
-	dir      string
-	bin      *binaries
-	postgres *devstack.Postgres
-	binDir   string
+	// Cluster is where everything is measured.
+	*Cluster
+
+	options Options
+	dir     string
+	bin     *binaries
+	binDir  string
 
 	mu       sync.Mutex
+	aside    []*Cluster
 	redis    *devstack.Redis
 	services []*Service
-	peaks    map[string]int64
-	template bool
+	peaks    map[string]int64 // of the whole run
+	recent   map[string]int64 // since ResetPeaks
 }
 
 // Start installs what is missing where that needs no question, and starts
 // PostgreSQL with its default durability. Close ends it, also after an error.
 func Start(ctx context.Context, options Options) (*Stack, error) {
-	s := &Stack{options: options, peaks: map[string]int64{}}
+	s := &Stack{options: options, peaks: map[string]int64{}, recent: map[string]int64{}}
 	if err := devstack.Install(ctx, devstack.SoftwarePostgres, options.Progress); err != nil {
 		return s, err
 	}
@@ -52,14 +55,21 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	if s.bin, err = newBinaries(ctx, s.dir, options.Progress); err != nil {
 		return s, err
 	}
-	// No DataDir: devstack's own temporary directory goes away even if this
-	// process is killed.
-	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{
-		Durable:  true,
-		Settings: map[string]string{"shared_buffers": "1GB", "max_connections": "200"},
-		Log:      options.Progress,
-	})
+	s.Cluster, err = startCluster(ctx, options.Progress, nil)
 	return s, err
+}
+
+// StartCluster starts another PostgreSQL beside the first, for what needs
+// settings that would change the others' figures.
+func (s *Stack) StartCluster(ctx context.Context, settings map[string]string) (*Cluster, error) {
+	c, err := startCluster(ctx, s.options.Progress, settings)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aside = append(s.aside, c)
+	return c, nil
 }
 
 // Dir is a directory for files that go away with the stack.
@@ -95,8 +105,10 @@ func (s *Stack) Close(ctx context.Context) error {
 	if s.redis != nil {
 		failures = append(failures, s.redis.Close(ctx))
 	}
-	if s.postgres != nil {
-		failures = append(failures, s.postgres.Close(ctx))
+	for _, c := range append(s.aside, s.Cluster) {
+		if c != nil {
+			failures = append(failures, c.postgres.Close(ctx))
+		}
 	}
 	if s.options.Keep && s.dir != "" {
 		fmt.Fprintf(s.options.Progress, "logs are in %s\n", s.dir)
