@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"gorm.io/gorm"
@@ -27,6 +29,44 @@ var webhookView = view[models.Webhook]{
 		{title: "METADATA", cell: func(w models.Webhook) string { return pairsCell(w.Metadata) }, detail: true},
 		{title: "CREATED", cell: func(w models.Webhook) string { return timeCell(w.CreatedAt) }},
 	},
+}
+
+// checkedWebhook is an endpoint with its health.
+type checkedWebhook struct {
+	models.Webhook
+	health wire.WebhookHealth
+}
+
+var checkedWebhookView = view[checkedWebhook]{
+	shape: func(w checkedWebhook) any {
+		shape := wire.NewWebhook(w.Webhook)
+		shape.Health = &w.health
+		return shape
+	},
+	columns: append(checkedColumns(webhookView.columns),
+		column[checkedWebhook]{title: "BREAKER", cell: func(w checkedWebhook) string { return w.health.Breaker }},
+		column[checkedWebhook]{title: "BLOCKED UNTIL", cell: func(w checkedWebhook) string { return optionalTimeCell((*time.Time)(w.health.BlockedUntil)) }},
+		column[checkedWebhook]{title: "FAILING SINCE", cell: func(w checkedWebhook) string { return optionalTimeCell((*time.Time)(w.health.FailingSince)) }},
+		column[checkedWebhook]{title: "SUCCESS RATE", cell: func(w checkedWebhook) string { return rateCell(w.health.SuccessRate) }},
+		column[checkedWebhook]{title: "PENDING", cell: func(w checkedWebhook) string { return strconv.FormatInt(w.health.PendingCount, 10) }},
+		column[checkedWebhook]{title: "OLDEST PENDING", cell: func(w checkedWebhook) string { return optionalTimeCell((*time.Time)(w.health.OldestPendingAt)) }},
+	),
+}
+
+func checkedColumns(columns []column[models.Webhook]) []column[checkedWebhook] {
+	checked := make([]column[checkedWebhook], len(columns))
+	for i, c := range columns {
+		checked[i] = column[checkedWebhook]{title: c.title, cell: func(w checkedWebhook) string { return c.cell(w.Webhook) }}
+	}
+	return checked
+}
+
+// rateCell writes a share as per cent, nothing when there is none.
+func rateCell(rate *float64) string {
+	if rate == nil {
+		return ""
+	}
+	return strconv.FormatFloat(100*(*rate), 'f', 1, 64) + " %"
 }
 
 func newWebhook(s *session) *cobra.Command {
@@ -85,8 +125,10 @@ func (s *session) listWebhooks(
 
 func newWebhookShow(s *session) *cobra.Command {
 	return &cobra.Command{
-		Use: "show WEBHOOK", Short: "Show an endpoint",
-		Long:    "Show an endpoint with its settings; its signing secret is never shown.",
+		Use: "show WEBHOOK", Short: "Show an endpoint and its health",
+		Long: `Show an endpoint with its settings and its health: the circuit breaker, what blocks
+it, the success rate of roughly the last hundred attempts, and what is pending,
+counted up to 10,000. The signing secret is never shown.`,
 		Example: "  txnctl webhook show wh_01h455vb4pex5vsknk084sn02q",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -99,11 +141,16 @@ func newWebhookShow(s *session) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				endpoint, err := webhook.Get(db.Gorm.WithContext(cmd.Context()), business, id)
+				reader := db.Gorm.WithContext(cmd.Context())
+				endpoint, err := webhook.Get(reader, business, id)
 				if err != nil {
 					return err
 				}
-				return printOne(s, webhookView, endpoint)
+				health, err := webhook.ReadHealth(reader, business, id)
+				if err != nil {
+					return err
+				}
+				return printOne(s, checkedWebhookView, checkedWebhook{Webhook: endpoint, health: health})
 			})
 		},
 	}
@@ -139,8 +186,9 @@ a webhook.disabled event. Disabling a disabled endpoint changes nothing.`,
 func newWebhookEnable(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "enable WEBHOOK", Short: "Send to an endpoint again",
-		Long: `Send to a disabled or paused endpoint again, from the next event on. What failed
-meanwhile stays failed: see txnctl webhook replay.`,
+		Long: `Send to a disabled or paused endpoint again, from the next event on, or to one that
+its circuit breaker or a Retry-After blocks, at once. What failed meanwhile stays
+failed: see txnctl webhook replay.`,
 		Example: "  txnctl webhook enable wh_01h455vb4pex5vsknk084sn02q",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -50,7 +50,14 @@ func TestWebhookListAndShow(t *testing.T) {
 	require.Equal(t, second, data(t, page)[0]["id"])
 	rest := c.ok(t, "webhook", "list", "--business", business, "--cursor", c.text(t, page, "next_cursor"))
 	require.Len(t, data(t, rest), 1)
-	require.Equal(t, data(t, rest)[0], c.ok(t, "webhook", "show", first))
+	one := c.ok(t, "webhook", "show", first)
+	require.Equal(t, map[string]any{
+		"breaker": "closed", "blocked_until": nil, "failing_since": nil,
+		"success_rate": nil, "pending_count": 0., "oldest_pending_at": nil,
+	}, one["health"])
+	delete(one, "health")
+	require.Equal(t, data(t, rest)[0], one)
+	require.Contains(t, c.run(t, "webhook", "show", first).out, "BREAKER         closed\n")
 
 	shown := c.run(t, "webhook", "show", first, "-o", "json").out
 	require.NotContains(t, shown, "secret")

@@ -1,10 +1,13 @@
 package dispatch
 
-import "time"
+import (
+	"time"
+
+	"github.com/txn-service/txn/pkg/outbox"
+)
 
 const (
-	// breakerThreshold is how many failures in a row open the breaker.
-	breakerThreshold = 5
+	breakerThreshold = outbox.BreakerThreshold
 	breakerBase      = 15 * time.Second
 	breakerMax       = 15 * time.Minute
 )

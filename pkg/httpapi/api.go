@@ -44,8 +44,9 @@ type Deps struct {
 // API is the HTTP API. It implements http.Handler.
 type API struct {
 	Deps
-	health *health
-	engine *gin.Engine
+	health  *health
+	waiters *waiters
+	engine  *gin.Engine
 }
 
 // handler answers a request or says why not; see respond.go and package problem.
@@ -65,7 +66,7 @@ func New(deps Deps) (*API, error) {
 	if deps.AfterCommit == nil {
 		deps.AfterCommit = func() {}
 	}
-	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), engine: gin.New()}
+	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), waiters: newWaiters(), engine: gin.New()}
 	a.engine.RedirectTrailingSlash = false
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.Use(
@@ -86,6 +87,10 @@ func New(deps Deps) (*API, error) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.engine.ServeHTTP(w, r) }
 
-// Drain makes /readyz say no, so that no new traffic is sent here. Requests are
-// still answered.
-func (a *API) Drain() { a.health.drain() }
+// Drain makes /readyz say no, so that no new traffic is sent here, and ends the
+// waiting of requests that wait for something to happen. Requests are still
+// answered.
+func (a *API) Drain() {
+	a.health.drain()
+	a.waiters.stopWaiting()
+}

@@ -58,16 +58,25 @@ func (a *API) showDelivery(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	row, attempts, err := webhook.GetDelivery(a.DB.Gorm.WithContext(c.Request.Context()), businessOf(c), id)
+	shape, err := a.deliveryOf(c, id)
 	if err != nil {
 		return err
+	}
+	return respond(c, http.StatusOK, shape)
+}
+
+// deliveryOf returns a delivery of the caller's with its attempts.
+func (a *API) deliveryOf(c *gin.Context, id models.DeliveryID) (wire.Delivery, error) {
+	row, attempts, err := webhook.GetDelivery(a.DB.Gorm.WithContext(c.Request.Context()), businessOf(c), id)
+	if err != nil {
+		return wire.Delivery{}, err
 	}
 	shape := shapeDelivery(row)
 	shape.Attempts = make([]wire.Attempt, len(attempts))
 	for i, attempt := range attempts {
 		shape.Attempts[i] = wire.NewAttempt(attempt)
 	}
-	return respond(c, http.StatusOK, shape)
+	return shape, nil
 }
 
 func shapeDelivery(row webhook.DeliveryRow) wire.Delivery {

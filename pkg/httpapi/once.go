@@ -28,26 +28,38 @@ func (a *API) once(
 	c *gin.Context, scope models.IdempotencyScope, body keyedBody,
 	work func(tx *gorm.DB) (idempotency.Answer, error), pathIDs ...string,
 ) error {
-	key, err := takeKey(c, body.key())
+	answer, err := a.doOnce(c, scope, body, work, pathIDs...)
 	if err != nil {
 		return err
 	}
+	return respondEncoded(c, answer.Status, answer.Body)
+}
+
+// doOnce is once without the answer: for a POST that goes on after its commit. What
+// it returns to a repetition is what was stored, and the header says so already.
+func (a *API) doOnce(
+	c *gin.Context, scope models.IdempotencyScope, body keyedBody,
+	work func(tx *gorm.DB) (idempotency.Answer, error), pathIDs ...string,
+) (idempotency.Answer, error) {
+	key, err := takeKey(c, body.key())
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
 	fingerprint, err := idempotency.NewFingerprint(string(scope), body, pathIDs...)
 	if err != nil {
-		return err
+		return idempotency.Answer{}, err
 	}
 	answer, repeated, err := idempotency.Do(c.Request.Context(), a.DB, idempotency.Request{
 		Business: businessOf(c), Scope: scope, Key: key, Fingerprint: fingerprint,
 	}, work)
-	if err != nil {
-		return err
-	}
-	if repeated {
+	switch {
+	case err != nil:
+	case repeated:
 		markReplayed(c)
-	} else {
+	default:
 		a.AfterCommit()
 	}
-	return respondEncoded(c, answer.Status, answer.Body)
+	return answer, err
 }
 
 // answer is what work of once returns: a shape of package wire.

@@ -52,6 +52,8 @@ func (a *API) routes() []route {
 		{get, "/v1/webhooks/:id", apikey.WebhooksRead, a.showWebhook, 0},
 		{patch, "/v1/webhooks/:id", apikey.WebhooksWrite, a.updateWebhook, 0},
 		{remove, "/v1/webhooks/:id", apikey.WebhooksWrite, a.deleteWebhook, 0},
+		{post, "/v1/webhooks/:id/rotate-secret", apikey.WebhooksWrite, a.rotateSecret, 0},
+		{post, "/v1/webhooks/:id/test", apikey.WebhooksWrite, a.testWebhook, 0},
 		{get, "/v1/webhook-events", apikey.WebhooksRead, a.listEvents, hasQuery},
 		{get, "/v1/webhook-events/:id", apikey.WebhooksRead, a.showEvent, 0},
 		{get, "/v1/webhook-deliveries", apikey.WebhooksRead, a.listDeliveries, hasQuery},

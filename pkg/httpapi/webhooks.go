@@ -81,17 +81,24 @@ func (a *API) listWebhooks(c *gin.Context) error {
 	return respond(c, http.StatusOK, newList(p, rows, wire.NewWebhook, func(w models.Webhook) []byte { return positionID(w.ID) }))
 }
 
-// showWebhook answers GET /v1/webhooks/{id}.
+// showWebhook answers GET /v1/webhooks/{id}, with its health.
 func (a *API) showWebhook(c *gin.Context) error {
 	id, err := pathID[models.WebhookPrefix](c, "id")
 	if err != nil {
 		return err
 	}
-	row, err := a.Webhooks.Get(a.DB.Gorm.WithContext(c.Request.Context()), businessOf(c), id)
+	db := a.DB.Gorm.WithContext(c.Request.Context())
+	row, err := a.Webhooks.Get(db, businessOf(c), id)
 	if err != nil {
 		return err
 	}
-	return respond(c, http.StatusOK, wire.NewWebhook(row))
+	health, err := webhook.ReadHealth(db, businessOf(c), id)
+	if err != nil {
+		return err
+	}
+	shape := wire.NewWebhook(row)
+	shape.Health = &health
+	return respond(c, http.StatusOK, shape)
 }
 
 // webhookChange is the body of PATCH /v1/webhooks/{id}.

@@ -16,6 +16,10 @@ import (
 // exclusive; the second key is the part.
 const fanOutLock = 7101
 
+// BreakerThreshold is how many failures in a row open an endpoint's circuit
+// breaker.
+const BreakerThreshold = 5
+
 // LockFanOut waits for the running fan-out step of the business's part and keeps
 // the next one out until the caller's transaction ends: what the transaction
 // changes about an endpoint then holds for every delivery, made before or after.
@@ -173,6 +177,12 @@ func changeLane(tx *gorm.DB, update string, business models.BusinessID, webhook 
 	if err := tx.Exec(update, business, webhook).Error; err != nil {
 		return fmt.Errorf("changing a lane: %w", err)
 	}
+	return notifyChanged(tx)
+}
+
+// notifyChanged makes every dispatcher look at its lanes, and for due ones, when
+// the transaction commits.
+func notifyChanged(tx *gorm.DB) error {
 	if err := tx.Exec(`SELECT pg_notify(?, ?)`, laneChannel, laneChanged).Error; err != nil {
 		return fmt.Errorf("changing a lane: %w", err)
 	}

@@ -1,9 +1,13 @@
 package wire
 
-import "github.com/txn-service/txn/pkg/models"
+import (
+	"time"
+
+	"github.com/txn-service/txn/pkg/models"
+)
 
 // Webhook is an endpoint. Secret is set only in the answers that create or
-// rotate it.
+// rotate it, Health only in the view of a single endpoint.
 type Webhook struct {
 	ID             models.WebhookID     `json:"id"`
 	URL            string               `json:"url"`
@@ -17,8 +21,38 @@ type Webhook struct {
 	Headers        map[string]string    `json:"headers"`
 	Metadata       map[string]string    `json:"metadata"`
 	Secret         string               `json:"secret,omitzero"`
+	Health         *WebhookHealth       `json:"health,omitzero"`
 	CreatedAt      Time                 `json:"created_at"`
 	UpdatedAt      Time                 `json:"updated_at"`
+}
+
+// WebhookHealth is how deliveries to an endpoint are going.
+type WebhookHealth struct {
+	// Breaker is closed, open (nothing is sent until BlockedUntil) or half_open (one
+	// request at a time until one gets through).
+	Breaker string `json:"breaker"`
+	// BlockedUntil is when sending goes on after failures or a Retry-After; null when
+	// nothing holds it back, and while the endpoint is paused or disabled.
+	BlockedUntil *Time `json:"blocked_until"`
+	// FailingSince is the first failure since the last success.
+	FailingSince *Time `json:"failing_since"`
+	// SuccessRate is the share of roughly the last hundred attempts that succeeded,
+	// 0 to 1; null before the first.
+	SuccessRate *float64 `json:"success_rate"`
+	// PendingCount is how many deliveries are pending, counted up to 10,000.
+	PendingCount int64 `json:"pending_count"`
+	// OldestPendingAt is when the oldest of them was made.
+	OldestPendingAt *Time `json:"oldest_pending_at"`
+}
+
+// NewWebhookHealth converts times.
+func NewWebhookHealth(
+	breaker string, blockedUntil, failingSince *time.Time, successRate *float64, pending int64, oldest *time.Time,
+) WebhookHealth {
+	return WebhookHealth{
+		Breaker: breaker, BlockedUntil: timeOrNil(blockedUntil), FailingSince: timeOrNil(failingSince),
+		SuccessRate: successRate, PendingCount: pending, OldestPendingAt: timeOrNil(oldest),
+	}
 }
 
 // NewWebhook converts a row.
