@@ -15,11 +15,15 @@ const (
 	maxHeaderValue = 1000
 )
 
-// reserved headers are set by the service or steer the connection.
+// reserved headers are set by the service, steer the connection (RFC 9110 §7.6.1),
+// or would make every delivery look like the same one: with an idempotency key the
+// transport repeats a request by itself, and a receiver drops what it has "seen".
 var reserved = map[string]bool{
 	"accept-encoding": true, "connection": true, "content-encoding": true, "content-length": true, "content-type": true,
-	"expect": true, "host": true, "keep-alive": true, "proxy-authorization": true, "proxy-connection": true, "te": true,
-	"trailer": true, "transfer-encoding": true, "upgrade": true, "user-agent": true,
+	"date": true, "expect": true, "host": true, "http2-settings": true, "idempotency-key": true, "keep-alive": true,
+	"proxy-authenticate": true, "proxy-authorization": true, "proxy-connection": true, "te": true,
+	"traceparent": true, "tracestate": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+	"user-agent": true, "x-idempotency-key": true,
 }
 
 // checkHeaders records a violation for headers that could not be sent, would
