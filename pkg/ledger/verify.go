@@ -15,6 +15,7 @@ import (
 // consistent state; nothing keeps a snapshot open for longer than that.
 const (
 	accountsPerStep     = 500
+	entriesPerStep      = 20_000
 	transactionsPerStep = 5000
 )
 
@@ -33,7 +34,8 @@ type Audit struct {
 // Finding is one broken promise, with the place where it is broken.
 type Finding struct {
 	BusinessID models.BusinessID `json:"business_id"`
-	// Subject is the id of the account, transaction or hold, or a currency.
+	// Subject is the id of the account, transaction or hold, or a currency; or that
+	// of the business itself when rows name one that does not exist.
 	Subject string `json:"subject"`
 	// Check names the promise: `sequence`, `running_balance`, `time`, `transaction`,
 	// `balance`, `version`, `overdraft`, `held`, `entries`, `orphan`, `captured`,
@@ -83,7 +85,7 @@ func (v *verifier) run(ctx context.Context) error {
 		var id models.BusinessID
 		err := v.db.Pool.QueryRow(ctx, `SELECT id FROM businesses WHERE id > $1 ORDER BY id LIMIT 1`, uuidOf(after)).Scan(&id)
 		if database.IsNoRows(err) {
-			return nil
+			return v.strays(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("listing businesses: %w", err)
