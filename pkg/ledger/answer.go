@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
 )
 
@@ -21,16 +22,16 @@ type storedAnswer struct {
 	answerKey
 	fingerprint [32]byte
 	status      int16
-	body        []byte
+	body        *rendering
 }
 
 // replay answers with what is stored. ours says that an earlier run of the same
 // request may have stored it.
-func (a *storedAnswer) replay(fingerprint [32]byte, ours bool) (Result, error) {
+func (a *storedAnswer) replay(fingerprint [32]byte, ours bool) (reply, error) {
 	if a.fingerprint != fingerprint {
-		return Result{}, keyReused(a.key)
+		return reply{}, keyReused(a.key)
 	}
-	return Result{Body: a.body, Replayed: !ours}, nil
+	return reply{body: a.body, replayed: !ours}, nil
 }
 
 // addAnswer stores an answer in this batch's commit.
@@ -56,8 +57,8 @@ func (b *book) queueAnswers(reads *pgx.Batch, keys []answerKey) {
 		for rows.Next() {
 			var n int64
 			var fingerprint []byte
-			var a storedAnswer
-			if err := rows.Scan(&n, &fingerprint, &a.status, &a.body); err != nil {
+			a := storedAnswer{body: &rendering{}}
+			if err := rows.Scan(&n, &fingerprint, &a.status, &a.body.bytes); err != nil {
 				return fmt.Errorf("reading a stored answer: %w", err)
 			}
 			a.answerKey = keys[n-1]
@@ -68,19 +69,21 @@ func (b *book) queueAnswers(reads *pgx.Batch, keys []answerKey) {
 	})
 }
 
-const insertAnswersSQL = `INSERT INTO idempotency_keys (business_id, scope, key, fingerprint, status, body)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::smallint[], $6::bytea[])`
+const copyAnswersSQL = `COPY idempotency_keys (business_id, scope, key, fingerprint, status, body) FROM STDIN (FORMAT binary)`
 
-func (b *book) queueAnswerWrites(writes *pgx.Batch) {
-	n := len(b.newAnswers)
-	if n == 0 {
+func (b *book) writeAnswers(p *database.Pipeline) {
+	if len(b.newAnswers) == 0 {
 		return
 	}
-	businesses, scopes, keys := make([]models.BusinessID, n), make([]string, n), make([]string, n)
-	fingerprints, statuses, bodies := make([][]byte, n), make([]int16, n), make([][]byte, n)
-	for i, a := range b.newAnswers {
-		businesses[i], scopes[i], keys[i] = a.business, string(a.scope), a.key
-		fingerprints[i], statuses[i], bodies[i] = a.fingerprint[:], a.status, a.body
-	}
-	writes.Queue(insertAnswersSQL, businesses, scopes, keys, fingerprints, statuses, bodies)
+	p.Copy(copyAnswersSQL, func(rows *database.Rows) {
+		for _, a := range b.newAnswers {
+			rows.Row(6)
+			rows.UUID(a.business)
+			rows.Text(string(a.scope))
+			rows.Text(a.key)
+			rows.Bytes(a.fingerprint[:])
+			rows.Int16(a.status)
+			rows.Bytes(a.body.bytes)
+		}
+	})
 }

@@ -126,29 +126,50 @@ func (o *batching) needs(n *needs) {
 	}
 }
 
-func (o *batching) apply(b *book) (Result, error) {
+func (o *batching) apply(b *book) (reply, error) {
 	if known := b.answers[o.key()]; known != nil {
 		return known.replay(o.fingerprint, o.applied)
 	}
 	before := b.mark()
-	results := make([]ItemResult, len(o.items))
+	items := make([]itemReply, len(o.items))
 	for i, item := range o.items {
-		if results[i].Err = o.invalid[i]; results[i].Err != nil {
+		if items[i].err = o.invalid[i]; items[i].err != nil {
 			continue
 		}
-		made, err := item.apply(b)
-		results[i] = ItemResult{Body: made.Body, Err: err}
-		if err != nil && (o.Atomic || errs.As(err) == nil) {
+		items[i].reply, items[i].err = item.apply(b)
+		if err := items[i].err; err != nil && (o.Atomic || errs.As(err) == nil) {
 			b.rollback(before)
-			return Result{}, &ItemError{Index: i, Err: err}
+			return reply{}, &ItemError{Index: i, Err: err}
 		}
 	}
-	status, body, err := o.Render(results)
-	if err != nil {
-		b.rollback(before)
-		return Result{}, err
-	}
-	b.addAnswer(&storedAnswer{answerKey: o.key(), fingerprint: o.fingerprint, status: int16(status), body: body})
+	answer := &storedAnswer{answerKey: o.key(), fingerprint: o.fingerprint}
+	answer.body = &rendering{render: func() ([]byte, error) { return o.render(answer, items) }}
+	b.addAnswer(answer)
 	o.applied = true
-	return Result{Body: body}, nil
+	return reply{body: answer.body}, nil
+}
+
+// itemReply is what became of one item.
+type itemReply struct {
+	reply
+	err error
+}
+
+// render makes the answer out of what became of the items, which have been
+// encoded with their events, or are replays.
+func (o *batching) render(answer *storedAnswer, items []itemReply) ([]byte, error) {
+	results := make([]ItemResult, len(items))
+	for i, item := range items {
+		results[i].Err = item.err
+		if item.body == nil {
+			continue
+		}
+		if err := item.body.encode(); err != nil {
+			return nil, err
+		}
+		results[i].Body = item.body.bytes
+	}
+	status, body, err := o.Render(results)
+	answer.status = int16(status)
+	return body, err
 }

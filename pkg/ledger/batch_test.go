@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -146,5 +147,36 @@ func TestConcurrentBatchesOfAThousand(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	require.Equal(t, 6*ledger.MaxBatchItems+20, k.count(t, "transactions"))
+	k.requireSound(t)
+}
+
+// Answers are encoded after all operations of a commit have been judged.
+func TestARenderingThatFailsHarmsItsBatchAlone(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, ledger.Options{})
+	a, b := k.account(t, 1000), k.account(t, 0)
+	for name, render := range map[string]func([]ledger.ItemResult) (int, []byte, error){
+		"error": func([]ledger.ItemResult) (int, []byte, error) { return 0, nil, errors.New("broken") },
+		"panic": func([]ledger.ItemResult) (int, []byte, error) { panic("broken") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := k.count(t, "transactions")
+			var group errgroup.Group
+			for range 8 {
+				group.Go(func() error {
+					_, err := k.ledger.Post(t.Context(), k.business, transfer(a, b, 1))
+					return err
+				})
+			}
+			items := make([]ledger.Post, 100) // enough for the rows to be sent ahead of the answer
+			for i := range items {
+				items[i] = transfer(a, b, 1)
+			}
+			_, err := k.ledger.PostBatch(t.Context(), k.business, ledger.Batch{Atomic: true, Items: items, IdempotencyKey: key(), Render: render})
+			require.ErrorContains(t, err, "broken")
+			require.NoError(t, group.Wait())
+			require.Equal(t, before+8, k.count(t, "transactions"))
+		})
+	}
 	k.requireSound(t)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
-	"github.com/txn-service/txn/pkg/wire"
 )
 
 // book is the state that a batch judges against, in memory: the locked
@@ -26,7 +25,7 @@ type book struct {
 
 	transactions []models.Transaction
 	entries      []models.Entry
-	events       []models.Event
+	events       []event
 	// These list what is new or changed, each once.
 	touched    []*account
 	newHolds   []*hold
@@ -58,16 +57,16 @@ type accountState struct {
 type movement struct {
 	id          models.TransactionID
 	fingerprint [32]byte
-	body        []byte
+	body        *rendering
 }
 
 // replay answers a request from the movement that stands under its key. made
 // lists the ids that earlier runs of the same request gave the movement.
-func (m *movement) replay(fingerprint [32]byte, key string, made []models.TransactionID) (Result, error) {
+func (m *movement) replay(fingerprint [32]byte, key string, made []models.TransactionID) (reply, error) {
 	if m.fingerprint != fingerprint {
-		return Result{}, keyReused(key)
+		return reply{}, keyReused(key)
 	}
-	return Result{Body: m.body, Replayed: !slices.Contains(made, m.id)}, nil
+	return reply{body: m.body, replayed: !slices.Contains(made, m.id)}, nil
 }
 
 func keyReused(key string) error {
@@ -163,9 +162,9 @@ func (b *book) remember(a *account) {
 	}
 }
 
-// emit adds an event about an encoded object.
-func (b *book) emit(business models.BusinessID, kind models.EventType, at time.Time, object []byte) {
-	b.events = append(b.events, wire.NewEncodedEvent(business, kind, at, object))
+// emit adds an event about an object.
+func (b *book) emit(business models.BusinessID, kind models.EventType, at time.Time, object *rendering) {
+	b.events = append(b.events, event{business, kind, at, object})
 }
 
 // writes reports whether the batch has anything to write. Whatever was changed

@@ -84,24 +84,19 @@ func (c *capturing) needs(n *needs) {
 	n.holds = append(n.holds, holdKey{c.business, c.Hold})
 }
 
-func (c *capturing) apply(b *book) (Result, error) {
+func (c *capturing) apply(b *book) (reply, error) {
 	if known := b.movements[c.key()]; known != nil {
 		return known.replay(c.fingerprint, c.IdempotencyKey, c.made)
 	}
 	h, source, destination, err := b.pendingHold(c.business, c.Hold)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
 	amount, err := c.judge(h, source, destination)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
-	before := b.mark()
-	result, err := c.record(b, h, source, destination, amount)
-	if err != nil {
-		b.rollback(before)
-	}
-	return result, err
+	return c.record(b, h, source, destination, amount), nil
 }
 
 func (c *capturing) judge(h *hold, source, destination *account) (amount int64, err error) {
@@ -129,7 +124,7 @@ func (c *capturing) judge(h *hold, source, destination *account) (amount int64, 
 	return amount, destination.requireRoom(amount)
 }
 
-func (c *capturing) record(b *book, h *hold, source, destination *account, amount int64) (Result, error) {
+func (c *capturing) record(b *book, h *hold, source, destination *account, amount int64) reply {
 	kind := models.Debit
 	if destination != nil {
 		kind = models.Transfer
@@ -140,20 +135,15 @@ func (c *capturing) record(b *book, h *hold, source, destination *account, amoun
 	}
 	b.settle(h, source, captured, status)
 	at := b.clock(source, destination)
-	t, body, err := b.record(models.Transaction{
+	id, body := b.record(models.Transaction{
 		BusinessID: c.business, ID: models.NewIDAt[models.TransactionPrefix](at), Type: kind, Amount: amount,
 		Description: h.Description, Metadata: h.Metadata, HoldID: &h.ID,
 		IdempotencyScope: models.ScopeCapture, IdempotencyKey: c.IdempotencyKey, Fingerprint: c.fingerprint[:], CreatedAt: at,
 	}, source, destination)
-	if err != nil {
-		return Result{}, err
-	}
-	if _, err := b.emitHold(models.EventHoldCaptured, h); err != nil {
-		return Result{}, err
-	}
-	b.claimKey(c.key(), &movement{id: t.ID, fingerprint: c.fingerprint, body: body})
-	c.made = append(c.made, t.ID)
-	return Result{Body: body}, nil
+	b.emitHold(models.EventHoldCaptured, h)
+	b.claimKey(c.key(), &movement{id: id, fingerprint: c.fingerprint, body: body})
+	c.made = append(c.made, id)
+	return reply{body: body}
 }
 
 // pendingHold returns a hold that can be captured or voided, with its locked

@@ -164,7 +164,7 @@ func deliver(outcomes []outcome) (missed []*pending) {
 			missed = append(missed, o.operation)
 			continue
 		}
-		o.operation.finish(o.result, o.err)
+		o.operation.finish(o.reply.result(), o.err)
 	}
 	return missed
 }

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
 )
 
 // lockMode says what a batch does about rows that somebody else has locked.
@@ -39,7 +40,7 @@ const settingsSQL = `SELECT set_config('synchronous_commit', 'on', true), set_co
 // outcome is what a batch decided about one operation.
 type outcome struct {
 	operation *pending
-	result    Result
+	reply     reply
 	err       error
 	missed    bool
 }
@@ -74,18 +75,12 @@ func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) 
 		return nil, &batchError{cause: err}
 	}
 	outcomes := judge(b, batch, mode)
-	if !b.writes() {
-		if err := finish(ctx, conn, &pgx.Batch{}); err != nil {
-			rollback(ctx, conn)
-			return nil, &batchError{cause: err}
-		}
-		return outcomes, nil
-	}
-	writes := &pgx.Batch{}
-	b.queueWrites(writes)
-	if err := finish(ctx, conn, writes); err != nil {
+	if err := b.commit(ctx, conn, outcomes); err != nil {
 		rollback(ctx, conn)
-		return nil, &batchError{cause: err, commitSent: true}
+		return nil, &batchError{cause: err, commitSent: b.writes()}
+	}
+	if !b.writes() {
+		return outcomes, nil
 	}
 	l.options.AfterCommit()
 	for _, h := range b.newHolds {
@@ -132,7 +127,7 @@ func judge(b *book, batch []*pending, mode lockMode) []outcome {
 		if mode == skipLocked && !b.lockedFor(p) {
 			o.missed = true
 		} else {
-			o.result, o.err = applySafely(b, p.op)
+			o.reply, o.err = applySafely(b, p.op)
 		}
 		outcomes[i] = o
 	}
@@ -141,12 +136,12 @@ func judge(b *book, batch []*pending, mode lockMode) []outcome {
 
 // applySafely turns a panic into an internal error of the operation alone: one
 // request must not stop the commits of everybody else.
-func applySafely(b *book, op operation) (result Result, err error) {
+func applySafely(b *book, op operation) (answer reply, err error) {
 	before := b.mark()
 	defer func() {
 		if cause := recover(); cause != nil {
 			b.rollback(before)
-			result, err = Result{}, fmt.Errorf("panic while judging an operation: %v\n%s", cause, debug.Stack())
+			answer, err = reply{}, fmt.Errorf("panic while judging an operation: %v\n%s", cause, debug.Stack())
 		}
 	}()
 	return op.apply(b)
@@ -166,18 +161,33 @@ func (b *book) lockedFor(p *pending) bool {
 
 var errNotCommitted = errors.New("COMMIT was answered by a rollback")
 
-// finish sends the statements and COMMIT in one round trip. After a failed
+// streamFrom is how many movements make it worth a system call to hand the rows
+// over before the JSON is made.
+const streamFrom = 64
+
+// commit writes the book and commits it, in one round trip. After a failed
 // statement PostgreSQL skips the rest of the pipeline, COMMIT included.
-func finish(ctx context.Context, conn *pgxpool.Conn, statements *pgx.Batch) error {
-	committed := false
-	statements.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
-		committed = tag.String() == "COMMIT"
-		return nil
-	})
-	if err := conn.SendBatch(ctx, statements).Close(); err != nil {
+func (b *book) commit(ctx context.Context, conn *pgxpool.Conn, outcomes []outcome) error {
+	p := database.NewPipeline(ctx, conn.Conn(), writeStatements...)
+	if b.writes() {
+		b.writeRows(p)
+	}
+	if len(b.transactions) >= streamFrom {
+		p.Send(ctx)
+	}
+	events, err := b.encode(outcomes)
+	if err != nil {
+		p.Abort(ctx)
+		return err
+	}
+	b.writeAnswers(p)
+	outbox.Write(p, events)
+	p.Exec(commitSQL)
+	tag, err := p.End(ctx)
+	if err != nil {
 		return fmt.Errorf("committing a batch: %w", err)
 	}
-	if !committed {
+	if tag.String() != commitSQL {
 		return errNotCommitted
 	}
 	return nil

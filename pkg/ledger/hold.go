@@ -83,14 +83,14 @@ func (h *holding) needs(n *needs) {
 	n.holdNames = append(n.holdNames, holdName{h.business, h.IdempotencyKey})
 }
 
-func (h *holding) apply(b *book) (Result, error) {
+func (h *holding) apply(b *book) (reply, error) {
 	name := holdName{h.business, h.IdempotencyKey}
 	if known := b.holdNames[name]; known != nil {
 		return known.replay(h.fingerprint, h.made)
 	}
 	source, err := h.judge(b)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
 	row := models.Hold{
 		BusinessID: h.business, ID: models.NewIDAt[models.HoldPrefix](b.now), AccountID: h.Account,
@@ -101,16 +101,12 @@ func (h *holding) apply(b *book) (Result, error) {
 	if !h.Destination.IsZero() {
 		row.DestinationAccountID = &h.Destination
 	}
-	body, err := wire.Marshal(wire.NewHold(row))
-	if err != nil {
-		return Result{}, err
-	}
-	b.addHold(&hold{Hold: row, created: true})
+	made := &hold{Hold: row, created: true}
+	b.addHold(made)
 	b.remember(source)
 	source.held += h.Amount
-	b.emit(h.business, models.EventHoldCreated, b.now, body)
 	h.made = append(h.made, row.ID)
-	return Result{Body: body}, nil
+	return reply{body: b.emitHold(models.EventHoldCreated, made)}, nil
 }
 
 func (h *holding) judge(b *book) (*account, error) {
@@ -164,14 +160,13 @@ func (h *hold) left() int64 {
 func (h *hold) overdue(at time.Time) bool { return h.ExpiresAt != nil && !h.ExpiresAt.After(at) }
 
 // replay answers the creation of a hold again as it was answered first.
-func (h *hold) replay(fingerprint [32]byte, made []models.HoldID) (Result, error) {
+func (h *hold) replay(fingerprint [32]byte, made []models.HoldID) (reply, error) {
 	if string(h.Fingerprint) != string(fingerprint[:]) {
-		return Result{}, keyReused(h.IdempotencyKey)
+		return reply{}, keyReused(h.IdempotencyKey)
 	}
 	first := h.Hold
 	first.CapturedAmount, first.Status, first.UpdatedAt = 0, models.HoldPending, first.CreatedAt
-	body, err := wire.Marshal(wire.NewHold(first))
-	return Result{Body: body, Replayed: !slices.Contains(made, h.ID)}, err
+	return reply{body: rendered(wire.NewHold(first)), replayed: !slices.Contains(made, h.ID)}, nil
 }
 
 // addHold records a new hold.
@@ -200,11 +195,9 @@ func (b *book) settle(h *hold, source *account, captured int64, status models.Ho
 	}
 }
 
-// emitHold adds an event about a hold as it is now, and returns it encoded.
-func (b *book) emitHold(kind models.EventType, h *hold) ([]byte, error) {
-	body, err := wire.Marshal(wire.NewHold(h.Hold))
-	if err == nil {
-		b.emit(h.BusinessID, kind, b.now, body)
-	}
-	return body, err
+// emitHold adds an event about a hold as it is now, and returns its rendering.
+func (b *book) emitHold(kind models.EventType, h *hold) *rendering {
+	body := rendered(wire.NewHold(h.Hold))
+	b.emit(h.BusinessID, kind, b.now, body)
+	return body
 }

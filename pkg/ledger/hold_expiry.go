@@ -56,9 +56,7 @@ func (b *book) expireOverdue(ctx context.Context, conn *pgxpool.Conn) error {
 		source := b.accounts[accountKey{h.BusinessID, h.AccountID}]
 		b.settle(h, source, h.CapturedAmount, models.HoldExpired)
 		b.holds[h.key()] = h
-		if _, err := b.emitHold(models.EventHoldExpired, h); err != nil {
-			return err
-		}
+		b.emitHold(models.EventHoldExpired, h)
 	}
 	return nil
 }
@@ -69,7 +67,7 @@ type touch struct{ account accountKey }
 
 func (t touch) needs(n *needs) { n.accounts = append(n.accounts, t.account) }
 
-func (touch) apply(*book) (Result, error) { return Result{}, nil }
+func (touch) apply(*book) (reply, error) { return reply{}, nil }
 
 // Touch expires the overdue holds of one account, with their events. It locks
 // the account. Coded errors: Unavailable.

@@ -69,19 +69,17 @@ func (b *book) loadHolds(rows pgx.Rows) error {
 	return rows.Err()
 }
 
-const insertHoldsSQL = `INSERT INTO holds (business_id, id, account_id, destination_account_id, amount, captured_amount,
-    currency, status, description, metadata, idempotency_key, fingerprint, expires_at, created_at, updated_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[],
-    $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::text[], $12::bytea[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[])`
+const copyHoldsSQL = `COPY holds (business_id, id, account_id, destination_account_id, amount, captured_amount,
+    currency, status, description, metadata, idempotency_key, fingerprint, expires_at, created_at, updated_at) FROM STDIN (FORMAT binary)`
 
 const updateHoldsSQL = `UPDATE holds h SET captured_amount = u.captured_amount, status = u.status, updated_at = u.updated_at
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::timestamptz[])
     AS u (business_id, id, captured_amount, status, updated_at)
 WHERE h.business_id = u.business_id AND h.id = u.id`
 
-func (b *book) queueHoldWrites(writes *pgx.Batch) {
+func (b *book) writeHolds(p *database.Pipeline) {
 	if len(b.newHolds) > 0 {
-		queueNewHolds(writes, b.newHolds)
+		p.Copy(copyHoldsSQL, b.writeNewHolds)
 	}
 	n := len(b.oldHolds)
 	if n == 0 {
@@ -93,26 +91,28 @@ func (b *book) queueHoldWrites(writes *pgx.Batch) {
 		businesses[i], ids[i] = h.BusinessID, h.ID
 		captured[i], statuses[i], updated[i] = h.CapturedAmount, string(h.Status), h.UpdatedAt
 	}
-	writes.Queue(updateHoldsSQL, businesses, ids, captured, statuses, updated)
+	p.Exec(updateHoldsSQL, businesses, ids, captured, statuses, updated)
 }
 
-func queueNewHolds(writes *pgx.Batch, holds []*hold) {
-	n := len(holds)
-	businesses, ids := make([]models.BusinessID, n), make([]models.HoldID, n)
-	accounts, destinations := make([]models.AccountID, n), make([]*models.AccountID, n)
-	amounts, captured := make([]int64, n), make([]int64, n)
-	currencies, statuses, keys := make([]string, n), make([]string, n), make([]string, n)
-	descriptions, metadata, fingerprints := make([]*string, n), make([]models.Metadata, n), make([][]byte, n)
-	expires, created, updated := make([]*time.Time, n), make([]time.Time, n), make([]time.Time, n)
-	for i, h := range holds {
-		businesses[i], ids[i], accounts[i], destinations[i] = h.BusinessID, h.ID, h.AccountID, h.DestinationAccountID
-		amounts[i], captured[i] = h.Amount, h.CapturedAmount
-		currencies[i], statuses[i], keys[i] = h.Currency, string(h.Status), h.IdempotencyKey
-		descriptions[i], metadata[i], fingerprints[i] = h.Description, h.Metadata, h.Fingerprint
-		expires[i], created[i], updated[i] = h.ExpiresAt, h.CreatedAt, h.UpdatedAt
+func (b *book) writeNewHolds(rows *database.Rows) {
+	for _, h := range b.newHolds {
+		rows.Row(15)
+		rows.UUID(h.BusinessID)
+		rows.UUID(h.ID)
+		rows.UUID(h.AccountID)
+		database.OptionalUUID(rows, h.DestinationAccountID)
+		rows.Int64(h.Amount)
+		rows.Int64(h.CapturedAmount)
+		rows.Text(h.Currency)
+		rows.Text(string(h.Status))
+		rows.OptionalText(h.Description)
+		writePairs(rows, h.Metadata)
+		rows.Text(h.IdempotencyKey)
+		rows.Bytes(h.Fingerprint)
+		rows.OptionalTime(h.ExpiresAt)
+		rows.Time(h.CreatedAt)
+		rows.Time(h.UpdatedAt)
 	}
-	writes.Queue(insertHoldsSQL, businesses, ids, accounts, destinations, amounts, captured,
-		currencies, statuses, descriptions, metadata, keys, fingerprints, expires, created, updated)
 }
 
 // Hold returns one hold. Coded errors: NotFound, Unavailable.

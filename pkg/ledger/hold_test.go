@@ -170,10 +170,12 @@ func TestRacingCapturesVoidsAndExpiries(t *testing.T) {
 	replicas := []*ledger.Ledger{k.ledger, startLedger(t, k.db, ledger.Options{})}
 	a, b := k.account(t, 10_000), k.account(t, 0)
 	for range 10 {
-		at := time.Now().Add(20 * time.Millisecond)
+		at := time.Now().Add(time.Hour)
 		in := hold(a, b, 100)
 		in.ExpiresAt = &at
 		id := k.mustHold(t, in)
+		_, err := k.db.Pool.Exec(t.Context(), `UPDATE holds SET expires_at = clock_timestamp() + interval '5 ms' WHERE id = $1`, id)
+		require.NoError(t, err)
 		var captured, ended atomic.Int64
 		var group errgroup.Group
 		for i := range 24 {

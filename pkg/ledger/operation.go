@@ -17,7 +17,7 @@ type operation interface {
 	// apply judges the operation and records its effect in the book. It may run
 	// more than once (after a rollback), and must leave the book as it was when
 	// it returns an error.
-	apply(b *book) (Result, error)
+	apply(b *book) (reply, error)
 }
 
 // Result is the outcome of an operation that was not refused.

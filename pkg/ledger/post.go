@@ -138,7 +138,7 @@ func (p *posting) needs(n *needs) {
 	}
 }
 
-func (p *posting) apply(b *book) (Result, error) {
+func (p *posting) apply(b *book) (reply, error) {
 	if !p.DryRun {
 		if known := b.movements[p.key()]; known != nil {
 			return known.replay(p.fingerprint, p.IdempotencyKey, p.made)
@@ -146,21 +146,17 @@ func (p *posting) apply(b *book) (Result, error) {
 	}
 	source, destination, err := p.judge(b)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
 	before := b.mark()
-	t, body, err := p.record(b, source, destination)
-	if err != nil {
-		b.rollback(before)
-		return Result{}, err
-	}
+	id, body := p.record(b, source, destination)
 	if p.DryRun {
 		b.rollback(before)
-		return Result{Body: body}, nil
+		return reply{body: body}, nil
 	}
-	b.claimKey(p.key(), &movement{id: t.ID, fingerprint: p.fingerprint, body: body})
-	p.made = append(p.made, t.ID)
-	return Result{Body: body}, nil
+	b.claimKey(p.key(), &movement{id: id, fingerprint: p.fingerprint, body: body})
+	p.made = append(p.made, id)
+	return reply{body: body}, nil
 }
 
 func (p *posting) judge(b *book) (source, destination *account, err error) {
@@ -216,24 +212,20 @@ func judgeMovement(source, destination *account, amount int64, currency string, 
 	return nil
 }
 
-// record writes the movement into the book and returns it as the API shows it.
-func (p *posting) record(b *book, source, destination *account) (*models.Transaction, []byte, error) {
+// record writes the movement into the book.
+func (p *posting) record(b *book, source, destination *account) (models.TransactionID, *rendering) {
 	at := b.clock(source, destination)
-	t := models.Transaction{
+	return b.record(models.Transaction{
 		BusinessID: p.business, ID: models.NewIDAt[models.TransactionPrefix](at), Type: p.Type,
 		Amount: p.Amount, Description: p.Description, Reference: p.Reference, Metadata: p.Metadata,
 		IdempotencyScope: p.scope, IdempotencyKey: p.IdempotencyKey, Fingerprint: p.fingerprint[:],
 		EffectiveAt: p.EffectiveAt, CreatedAt: at,
-	}
-	return b.record(t, source, destination)
+	}, source, destination)
 }
 
-// encodedSize is about what a transaction takes as JSON, in bytes.
-const encodedSize = 768
-
 // record appends a transaction with its entries and its transaction.created
-// event, and returns it encoded.
-func (b *book) record(t models.Transaction, source, destination *account) (*models.Transaction, []byte, error) {
+// event, and returns its id and how the API shows it.
+func (b *book) record(t models.Transaction, source, destination *account) (models.TransactionID, *rendering) {
 	var sides [2]models.Entry
 	entries := sides[:0]
 	if source != nil {
@@ -247,14 +239,11 @@ func (b *book) record(t models.Transaction, source, destination *account) (*mode
 		entries = append(entries, entry)
 	}
 	shape := wire.NewTransaction(&t, entries, 0)
-	body, err := wire.AppendTransaction(make([]byte, 0, encodedSize), &shape)
-	if err != nil {
-		return nil, nil, err
-	}
+	body := &rendering{transaction: &shape}
 	b.transactions = append(b.transactions, t)
 	if t.Reference != nil {
 		b.claimReference(referenceKey{t.BusinessID, *t.Reference})
 	}
 	b.emit(t.BusinessID, models.EventTransactionCreated, t.CreatedAt, body)
-	return &t, body, nil
+	return t.ID, body
 }

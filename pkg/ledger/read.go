@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/txn-service/txn/pkg/models"
-	"github.com/txn-service/txn/pkg/wire"
 )
 
 // What a batch reads before it judges. Every statement is its own: under READ
@@ -53,7 +52,7 @@ func newBook(operations int) *book {
 		answers:      make(map[answerKey]*storedAnswer),
 		transactions: make([]models.Transaction, 0, operations),
 		entries:      make([]models.Entry, 0, 2*operations),
-		events:       make([]models.Event, 0, operations),
+		events:       make([]event, 0, operations),
 		touched:      make([]*account, 0, 2*operations),
 		undo:         make([]undo, 0, 3*operations),
 	}
@@ -142,9 +141,7 @@ func (b *book) loadReplays(ctx context.Context, conn *pgxpool.Conn) error {
 		if err != nil {
 			return err
 		}
-		if b.movements[keys[n-1]].body, err = wire.Marshal(t.firstView()); err != nil {
-			return fmt.Errorf("encoding a replay: %w", err)
-		}
+		b.movements[keys[n-1]].body = rendered(t.firstView())
 	}
 	return rows.Err()
 }

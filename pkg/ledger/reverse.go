@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/wire"
@@ -87,29 +88,24 @@ func (r *reversing) needs(n *needs) {
 	}
 }
 
-func (r *reversing) apply(b *book) (Result, error) {
+func (r *reversing) apply(b *book) (reply, error) {
 	if known := b.movements[r.key()]; known != nil {
 		return known.replay(r.fingerprint, r.IdempotencyKey, r.made)
 	}
 	// Money goes back from where it went to.
 	source, err := r.side(b, r.original.DestinationAccountID)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
 	destination, err := r.side(b, r.original.SourceAccountID)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
 	amount, err := r.judge(b, source, destination)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
-	before := b.mark()
-	result, err := r.record(b, source, destination, amount)
-	if err != nil {
-		b.rollback(before)
-	}
-	return result, err
+	return r.record(b, source, destination, amount), nil
 }
 
 func (r *reversing) side(b *book, id *models.AccountID) (*account, error) {
@@ -139,7 +135,7 @@ func (r *reversing) judge(b *book, source, destination *account) (amount int64, 
 	return amount, judgeMovement(source, destination, amount, r.original.Currency, Conditions{})
 }
 
-func (r *reversing) record(b *book, source, destination *account, amount int64) (Result, error) {
+func (r *reversing) record(b *book, source, destination *account, amount int64) reply {
 	kind := models.Transfer
 	switch {
 	case source == nil:
@@ -148,23 +144,17 @@ func (r *reversing) record(b *book, source, destination *account, amount int64) 
 		kind = models.Debit
 	}
 	at := b.clock(source, destination)
-	t, body, err := b.record(models.Transaction{
+	id, body := b.record(models.Transaction{
 		BusinessID: r.business, ID: models.NewIDAt[models.TransactionPrefix](at), Type: kind, Amount: amount,
 		Description: r.Description, Reference: r.Reference, Metadata: r.Metadata, ReversesTransactionID: &r.Transaction,
 		IdempotencyScope: models.ScopeReverse, IdempotencyKey: r.IdempotencyKey, Fingerprint: r.fingerprint[:], CreatedAt: at,
 	}, source, destination)
-	if err != nil {
-		return Result{}, err
-	}
 	total := b.addReversal(r.business, r.Transaction, r.original.Amount, amount)
-	object, err := wire.Marshal(wire.NewTransaction(&r.original.Transaction, r.original.entries, total))
-	if err != nil {
-		return Result{}, err
-	}
-	b.emit(r.business, models.EventTransactionReversed, at, object)
-	b.claimKey(r.key(), &movement{id: t.ID, fingerprint: r.fingerprint, body: body})
-	r.made = append(r.made, t.ID)
-	return Result{Body: body}, nil
+	original := wire.NewTransaction(&r.original.Transaction, r.original.entries, total)
+	b.emit(r.business, models.EventTransactionReversed, at, &rendering{transaction: &original})
+	b.claimKey(r.key(), &movement{id: id, fingerprint: r.fingerprint, body: body})
+	r.made = append(r.made, id)
+	return reply{body: body}
 }
 
 // reversal is how much of a transaction has been reversed: a row under the locks
@@ -228,7 +218,7 @@ const upsertReversalsSQL = `INSERT INTO reversals (business_id, transaction_id, 
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[])
 ON CONFLICT (business_id, transaction_id) DO UPDATE SET reversed = excluded.reversed`
 
-func (b *book) queueReversalWrites(writes *pgx.Batch) {
+func (b *book) writeReversals(p *database.Pipeline) {
 	var businesses []models.BusinessID
 	var ids []models.TransactionID
 	var amounts, reversed []int64
@@ -240,6 +230,6 @@ func (b *book) queueReversalWrites(writes *pgx.Batch) {
 		amounts, reversed = append(amounts, r.amount), append(reversed, r.reversed)
 	}
 	if len(ids) > 0 {
-		writes.Queue(upsertReversalsSQL, businesses, ids, amounts, reversed)
+		p.Exec(upsertReversalsSQL, businesses, ids, amounts, reversed)
 	}
 }

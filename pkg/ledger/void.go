@@ -49,22 +49,17 @@ func (v *voiding) needs(n *needs) {
 	n.answers = append(n.answers, v.key())
 }
 
-func (v *voiding) apply(b *book) (Result, error) {
+func (v *voiding) apply(b *book) (reply, error) {
 	if known := b.answers[v.key()]; known != nil {
 		return known.replay(v.fingerprint, v.applied)
 	}
 	h, source, _, err := b.pendingHold(v.business, v.Hold)
 	if err != nil {
-		return Result{}, err
+		return reply{}, err
 	}
-	before := b.mark()
 	b.settle(h, source, h.CapturedAmount, models.HoldVoided)
-	body, err := b.emitHold(models.EventHoldVoided, h)
-	if err != nil {
-		b.rollback(before)
-		return Result{}, err
-	}
+	body := b.emitHold(models.EventHoldVoided, h)
 	b.addAnswer(&storedAnswer{answerKey: v.key(), fingerprint: v.fingerprint, status: 200, body: body})
 	v.applied = true
-	return Result{Body: body}, nil
+	return reply{body: body}, nil
 }

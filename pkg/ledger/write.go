@@ -1,17 +1,18 @@
 package ledger
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
 )
 
-// What a batch writes: one set-based statement per table, whatever the number
-// of operations. A key or reference that another replica committed in the same
-// moment raises a unique violation, which rolls the batch back and runs it
+// What a batch writes: one COPY or set-based statement per table, whatever the
+// number of operations. A key or reference that another replica committed in the
+// same moment raises a unique violation, which rolls the batch back and runs it
 // again; that costs one statement less than ON CONFLICT DO NOTHING RETURNING,
 // whose rows would have to be read before COMMIT could be sent.
 
@@ -21,40 +22,39 @@ FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6
     AS u (business_id, id, balance, held, version, last_entry_at)
 WHERE a.business_id = u.business_id AND a.id = u.id`
 
-const insertTransactionsSQL = `INSERT INTO transactions (business_id, id, type, source_account_id, destination_account_id,
+const (
+	copyTransactionsSQL = `COPY transactions (business_id, id, type, source_account_id, destination_account_id,
     source_sequence, destination_sequence, amount, currency, description, reference, metadata,
-    idempotency_scope, idempotency_key, fingerprint, reverses_transaction_id, hold_id, effective_at, created_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::jsonb[],
-    $13::text[], $14::text[], $15::bytea[], $16::uuid[], $17::uuid[], $18::timestamptz[], $19::timestamptz[])`
+    idempotency_scope, idempotency_key, fingerprint, reverses_transaction_id, hold_id, effective_at, created_at) FROM STDIN (FORMAT binary)`
+	copyMetadataSQL = `COPY transaction_metadata (business_id, key, value, transaction_id) FROM STDIN (FORMAT binary)`
+	copyEntriesSQL  = `COPY entries (business_id, account_id, sequence, transaction_id, amount, balance_after, created_at) FROM STDIN (FORMAT binary)`
+	commitSQL       = "COMMIT"
+)
 
-const insertEntriesSQL = `INSERT INTO entries (business_id, account_id, sequence, transaction_id, amount, balance_after, created_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[])`
+// writeStatements are all that a commit may run.
+var writeStatements = append([]string{
+	updateAccountsSQL, copyTransactionsSQL, copyMetadataSQL, copyEntriesSQL, copyHoldsSQL, updateHoldsSQL,
+	upsertReversalsSQL, copyAnswersSQL, commitSQL,
+}, outbox.WriteStatements...)
 
-const insertMetadataSQL = `INSERT INTO transaction_metadata (business_id, key, value, transaction_id)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[])`
-
-// queueWrites adds everything that the book holds to the pipeline.
-func (b *book) queueWrites(writes *pgx.Batch) {
+// writeRows adds everything that the book holds to the pipeline, except events
+// and answers, whose JSON is made while PostgreSQL works on this.
+func (b *book) writeRows(p *database.Pipeline) {
 	if len(b.touched) > 0 {
-		b.queueAccounts(writes)
+		b.writeAccounts(p)
 	}
 	if len(b.transactions) > 0 {
-		b.queueTransactions(writes)
-		b.queueMetadata(writes)
+		p.Copy(copyTransactionsSQL, b.writeTransactions)
+		b.writeMetadata(p)
 	}
 	if len(b.entries) > 0 {
-		b.queueEntries(writes)
+		p.Copy(copyEntriesSQL, b.writeEntries)
 	}
-	b.queueHoldWrites(writes)
-	b.queueReversalWrites(writes)
-	b.queueAnswerWrites(writes)
-	if len(b.events) > 0 {
-		outbox.QueueAppend(writes, b.events)
-	}
+	b.writeHolds(p)
+	b.writeReversals(p)
 }
 
-func (b *book) queueAccounts(writes *pgx.Batch) {
+func (b *book) writeAccounts(p *database.Pipeline) {
 	n := len(b.touched)
 	businesses, ids := make([]models.BusinessID, n), make([]models.AccountID, n)
 	balances, helds, versions := make([]int64, n), make([]int64, n), make([]int64, n)
@@ -66,63 +66,73 @@ func (b *book) queueAccounts(writes *pgx.Batch) {
 			times[i] = &a.lastEntryAt
 		}
 	}
-	writes.Queue(updateAccountsSQL, businesses, ids, balances, helds, versions, times)
+	p.Exec(updateAccountsSQL, businesses, ids, balances, helds, versions, times)
 }
 
-func (b *book) queueTransactions(writes *pgx.Batch) {
-	n := len(b.transactions)
-	businesses, ids := make([]models.BusinessID, n), make([]models.TransactionID, n)
-	types, currencies, scopes, keys := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	sources, destinations := make([]*models.AccountID, n), make([]*models.AccountID, n)
-	sourceSequences, destinationSequences := make([]*int64, n), make([]*int64, n)
-	amounts := make([]int64, n)
-	descriptions, references := make([]*string, n), make([]*string, n)
-	metadata := make([]models.Metadata, n)
-	fingerprints := make([][]byte, n)
-	reverses, holds := make([]*models.TransactionID, n), make([]*models.HoldID, n)
-	effective, created := make([]*time.Time, n), make([]time.Time, n)
+func (b *book) writeTransactions(rows *database.Rows) {
 	for i := range b.transactions {
 		t := &b.transactions[i]
-		businesses[i], ids[i], types[i] = t.BusinessID, t.ID, string(t.Type)
-		sources[i], destinations[i] = t.SourceAccountID, t.DestinationAccountID
-		sourceSequences[i], destinationSequences[i] = t.SourceSequence, t.DestinationSequence
-		amounts[i], currencies[i] = t.Amount, t.Currency
-		descriptions[i], references[i], metadata[i] = t.Description, t.Reference, t.Metadata
-		scopes[i], keys[i], fingerprints[i] = string(t.IdempotencyScope), t.IdempotencyKey, t.Fingerprint
-		reverses[i], holds[i] = t.ReversesTransactionID, t.HoldID
-		effective[i], created[i] = t.EffectiveAt, t.CreatedAt
+		rows.Row(19)
+		rows.UUID(t.BusinessID)
+		rows.UUID(t.ID)
+		rows.Text(string(t.Type))
+		database.OptionalUUID(rows, t.SourceAccountID)
+		database.OptionalUUID(rows, t.DestinationAccountID)
+		rows.OptionalInt64(t.SourceSequence)
+		rows.OptionalInt64(t.DestinationSequence)
+		rows.Int64(t.Amount)
+		rows.Text(t.Currency)
+		rows.OptionalText(t.Description)
+		rows.OptionalText(t.Reference)
+		writePairs(rows, t.Metadata)
+		rows.Text(string(t.IdempotencyScope))
+		rows.Text(t.IdempotencyKey)
+		rows.Bytes(t.Fingerprint)
+		database.OptionalUUID(rows, t.ReversesTransactionID)
+		database.OptionalUUID(rows, t.HoldID)
+		rows.OptionalTime(t.EffectiveAt)
+		rows.Time(t.CreatedAt)
 	}
-	writes.Queue(insertTransactionsSQL, businesses, ids, types, sources, destinations,
-		sourceSequences, destinationSequences, amounts, currencies, descriptions, references, metadata,
-		scopes, keys, fingerprints, reverses, holds, effective, created)
 }
 
-func (b *book) queueMetadata(writes *pgx.Batch) {
-	var businesses []models.BusinessID
-	var keys, values []string
-	var ids []models.TransactionID
-	for i := range b.transactions {
-		t := &b.transactions[i]
-		for key, value := range t.Metadata {
-			businesses, ids = append(businesses, t.BusinessID), append(ids, t.ID)
-			keys, values = append(keys, key), append(values, value)
+// writePairs adds metadata as jsonb; none is NULL.
+func writePairs(rows *database.Rows, metadata models.Metadata) {
+	if len(metadata) == 0 {
+		rows.Null()
+		return
+	}
+	encoded, _ := json.Marshal(map[string]string(metadata)) //nolint:errchkjson // strings always encode
+	rows.JSONB(encoded)
+}
+
+func (b *book) writeMetadata(p *database.Pipeline) {
+	if !slices.ContainsFunc(b.transactions, func(t models.Transaction) bool { return len(t.Metadata) > 0 }) {
+		return
+	}
+	p.Copy(copyMetadataSQL, func(rows *database.Rows) {
+		for i := range b.transactions {
+			t := &b.transactions[i]
+			for key, value := range t.Metadata {
+				rows.Row(4)
+				rows.UUID(t.BusinessID)
+				rows.Text(key)
+				rows.Text(value)
+				rows.UUID(t.ID)
+			}
 		}
-	}
-	if len(keys) > 0 {
-		writes.Queue(insertMetadataSQL, businesses, keys, values, ids)
-	}
+	})
 }
 
-func (b *book) queueEntries(writes *pgx.Batch) {
-	n := len(b.entries)
-	businesses, accounts := make([]models.BusinessID, n), make([]models.AccountID, n)
-	transactions := make([]models.TransactionID, n)
-	sequences, amounts, balances := make([]int64, n), make([]int64, n), make([]int64, n)
-	created := make([]time.Time, n)
-	for i, e := range b.entries {
-		businesses[i], accounts[i], sequences[i] = e.BusinessID, e.AccountID, e.Sequence
-		transactions[i], amounts[i], balances[i] = e.TransactionID, e.Amount, e.BalanceAfter
-		created[i] = e.CreatedAt
+func (b *book) writeEntries(rows *database.Rows) {
+	for i := range b.entries {
+		e := &b.entries[i]
+		rows.Row(7)
+		rows.UUID(e.BusinessID)
+		rows.UUID(e.AccountID)
+		rows.Int64(e.Sequence)
+		rows.UUID(e.TransactionID)
+		rows.Int64(e.Amount)
+		rows.Int64(e.BalanceAfter)
+		rows.Time(e.CreatedAt)
 	}
-	writes.Queue(insertEntriesSQL, businesses, accounts, sequences, transactions, amounts, balances, created)
 }

@@ -6,11 +6,11 @@ package outbox
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
 )
 
@@ -38,39 +38,49 @@ func Append(tx *gorm.DB, event models.Event) error {
 	return nil
 }
 
-const appendManySQL = `WITH e AS (
-    SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::timestamptz[])
-           WITH ORDINALITY AS e (part, business_id, id, type, body, created_at, n)
-), stored AS (
-    INSERT INTO webhook_events (business_id, id, type, body, created_at)
-    SELECT business_id, id, type, body, created_at FROM e ORDER BY n
+const (
+	copyEventsSQL = `COPY webhook_events (business_id, id, type, body, created_at) FROM STDIN (FORMAT binary)`
+	copyOutboxSQL = `COPY webhook_outbox (part, business_id, event_id, type) FROM STDIN (FORMAT binary)`
 )
-INSERT INTO webhook_outbox (part, business_id, event_id, type)
-SELECT part, business_id, id, type FROM e ORDER BY n`
 
-// QueueAppend adds the statement that writes many events, in order, to a
-// pipelined batch of the caller's transaction. The caller holds the locks of
-// the accounts that the events are about, which makes the outbox sequence run
-// in commit order for each account.
-func QueueAppend(batch *pgx.Batch, events []models.Event) {
-	n := len(events)
-	parts, businesses, ids := make([]int16, n), make([]models.BusinessID, n), make([]models.EventID, n)
-	types, bodies, times := make([]string, n), make([][]byte, n), make([]time.Time, n)
-	for i, e := range events {
-		parts[i], businesses[i], ids[i] = PartOf(e.BusinessID), e.BusinessID, e.ID
-		types[i], bodies[i], times[i] = string(e.Type), e.Body, e.CreatedAt
+// WriteStatements are what Write runs, to be announced to its pipeline.
+var WriteStatements = []string{copyEventsSQL, copyOutboxSQL}
+
+// Write adds many events, in order, to a pipeline of the caller's transaction.
+// The caller holds the locks of the accounts that the events are about, which
+// makes the outbox sequence run in commit order for each account.
+func Write(p *database.Pipeline, events []models.Event) {
+	if len(events) == 0 {
+		return
 	}
-	batch.Queue(appendManySQL, parts, businesses, ids, types, bodies, times)
+	p.Copy(copyEventsSQL, func(rows *database.Rows) {
+		for i := range events {
+			e := &events[i]
+			rows.Row(5)
+			rows.UUID(e.BusinessID)
+			rows.UUID(e.ID)
+			rows.Text(string(e.Type))
+			rows.Bytes(e.Body)
+			rows.Time(e.CreatedAt)
+		}
+	})
+	p.Copy(copyOutboxSQL, func(rows *database.Rows) {
+		for i := range events {
+			e := &events[i]
+			rows.Row(4)
+			rows.Int16(PartOf(e.BusinessID))
+			rows.UUID(e.BusinessID)
+			rows.UUID(e.ID)
+			rows.Text(string(e.Type))
+		}
+	})
 }
 
-// AppendMany is QueueAppend run at once.
+// AppendMany is Append for many events, in order.
 func AppendMany(ctx context.Context, tx pgx.Tx, events []models.Event) error {
-	if len(events) == 0 {
-		return nil
-	}
-	batch := &pgx.Batch{}
-	QueueAppend(batch, events)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	p := database.NewPipeline(ctx, tx.Conn(), WriteStatements...)
+	Write(p, events)
+	if _, err := p.End(ctx); err != nil {
 		return fmt.Errorf("writing events: %w", err)
 	}
 	return nil
