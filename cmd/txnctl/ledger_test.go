@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -68,6 +69,47 @@ func TestLedgerBalanceAndStatement(t *testing.T) {
 		"ledger verify --business " + "biz_unknown": exitNotFound,
 	} {
 		require.Equal(t, code, c.run(t, strings.Fields(line)...).code, line)
+	}
+}
+
+func TestLedgerStatementIsExported(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	const entries = exportPage + 5
+	id := c.funded(t, c.business(t))
+	account, err := models.ParseID[models.AccountPrefix](id)
+	require.NoError(t, err)
+	_, err = c.db.Pool.Exec(t.Context(), `INSERT INTO entries SELECT business_id, id, n, gen_random_uuid(), n, n * (n + 1) / 2, now()
+		FROM business_accounts, generate_series(1, $2) n WHERE id = $1`, account, entries)
+	require.NoError(t, err)
+	csv := c.run(t, "ledger", "statement", id, "-o", "csv")
+	require.Equal(t, exitDone, csv.code, csv.err)
+	lines := strings.Split(strings.TrimSuffix(csv.out, "\n"), "\n")
+	require.Equal(t, "sequence,transaction_id,amount,balance_after,created_at", lines[0])
+	require.Len(t, lines, entries+1, "all of it, with one header")
+	for i, line := range lines[1:] {
+		sequence := entries - i
+		require.Regexp(t, fmt.Sprintf(`^%d,txn_[0-9a-z]{26},%d,%d,\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`,
+			sequence, sequence, sequence*(sequence+1)/2), line)
+	}
+	ndjson := c.run(t, "ledger", "statement", id, "--output", "ndjson")
+	require.Equal(t, exitDone, ndjson.code, ndjson.err)
+	require.Equal(t, entries, strings.Count(ndjson.out, "\n"))
+	require.Contains(t, ndjson.out, `{"account_id":"`+id+`","sequence":1,`)
+
+	unused := c.funded(t, c.business(t))
+	require.Equal(t, lines[0]+"\n", c.run(t, "ledger", "statement", unused, "-o", "csv").out)
+	require.Empty(t, c.run(t, "ledger", "statement", unused, "-o", "ndjson").out)
+	for line, code := range map[string]int{
+		"ledger statement -o csv --limit 5 " + id:                                  exitUsage,
+		"ledger statement -o ndjson --cursor 5 " + id:                              exitUsage,
+		"ledger statement -o xml " + id:                                            exitUsage,
+		"ledger balance -o csv " + id:                                              exitUsage,
+		"ledger statement -o csv " + models.NewID[models.AccountPrefix]().String(): exitNotFound,
+	} {
+		r := c.run(t, strings.Fields(line)...)
+		require.Equal(t, code, r.code, line)
+		require.Empty(t, r.out, line)
 	}
 }
 

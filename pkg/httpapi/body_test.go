@@ -34,7 +34,7 @@ func TestTheZeroIDIsUnknown(t *testing.T) {
 			fmt.Sprintf(`{"account_id":%q,"amount":1}`, zero),
 			fmt.Sprintf(`{"account_id":%q,"destination_account_id":%q,"amount":1}`, a, zero),
 		},
-		"/v1/transactions/batch": {fmt.Sprintf(`{"transactions":[%s]}`, transferBody(a, zero, 1))},
+		"/v1/transactions/batch":                         {fmt.Sprintf(`{"transactions":[%s]}`, transferBody(a, zero, 1))},
 		"/v1/holds/hold_00000000000000000000000000/void": {``},
 	} {
 		for _, body := range bodies {

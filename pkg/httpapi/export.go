@@ -1,9 +1,9 @@
 package httpapi
 
 import (
-	"encoding/csv"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -26,29 +26,44 @@ type exporter struct {
 	write     func(io.Writer, []models.Entry) error
 }
 
-// The formats of a statement besides JSON pages: CSV with a header line (RFC
-// 4180, lines ending in LF) and one JSON object per line.
+// The formats of a statement besides JSON pages.
 var exporters = []*exporter{
-	{"text/csv", beginCSV, writeCSV},
-	{"application/x-ndjson", func(io.Writer) error { return nil }, writeLines},
+	{"text/csv", wire.WriteStatementHeader, wire.WriteStatementCSV},
+	{"application/x-ndjson", func(io.Writer) error { return nil }, wire.WriteStatementLines},
 }
 
-// exportFormat returns the format that the Accept header asks for, nil for
-// pages of JSON. The first media type that is known decides (RFC 9110 §12.5.1).
+// exportFormat returns the format that the Accept header asks for, nil for pages
+// of JSON: the acceptable one of the highest quality, the first among equals (RFC
+// 9110 §12.5.1). What is asked for by a wildcard, or not at all, is JSON.
 func exportFormat(r *http.Request) *exporter {
+	var best *exporter
+	highest := 0.0
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		media, _, _ := strings.Cut(accepted, ";")
-		media = strings.ToLower(strings.TrimSpace(media))
-		if media == "application/json" || media == "*/*" {
-			return nil
+		media, parameters, err := mime.ParseMediaType(accepted)
+		if err != nil {
+			continue
 		}
-		for _, e := range exporters {
-			if e.mediaType == media {
-				return e
+		quality := 1.0
+		if q, given := parameters["q"]; given {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
 			}
 		}
+		if format, known := exporterOf(media); known && quality > highest {
+			best, highest = format, quality
+		}
 	}
-	return nil
+	return best
+}
+
+// exporterOf is the format of a media type, nil for JSON.
+func exporterOf(media string) (format *exporter, known bool) {
+	for _, e := range exporters {
+		if e.mediaType == media {
+			return e, true
+		}
+	}
+	return nil, media == "application/json" || media == "application/*" || media == "*/*"
 }
 
 // exportEntries streams a whole statement, newest first. The history below the
@@ -92,40 +107,4 @@ func abort(c *gin.Context) error {
 		return err
 	}
 	return connection.Close()
-}
-
-var csvHeader = []string{"sequence", "transaction_id", "amount", "balance_after", "created_at"}
-
-func beginCSV(w io.Writer) error {
-	out := csv.NewWriter(w)
-	_ = out.Write(csvHeader)
-	out.Flush()
-	return out.Error()
-}
-
-func writeCSV(w io.Writer, entries []models.Entry) error {
-	out := csv.NewWriter(w)
-	for _, e := range entries {
-		at, _ := wire.Time(e.CreatedAt).MarshalText()
-		// An error sticks to the writer.
-		_ = out.Write([]string{
-			strconv.FormatInt(e.Sequence, 10), e.TransactionID.String(), strconv.FormatInt(e.Amount, 10),
-			strconv.FormatInt(e.BalanceAfter, 10), string(at),
-		})
-	}
-	out.Flush()
-	return out.Error()
-}
-
-func writeLines(w io.Writer, entries []models.Entry) error {
-	for _, e := range entries {
-		line, err := wire.Marshal(wire.NewStatementEntry(e))
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(append(line, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -147,6 +147,25 @@ func TestStatementIsPagedAndExported(t *testing.T) {
 	ndjson := api.Do(t, "GET", path, nil, apitest.Header("Accept", "application/x-ndjson"))
 	ndjson.Require(t, http.StatusOK)
 	require.Len(t, strings.Split(strings.TrimSpace(string(ndjson.Body)), "\n"), 5)
+	for accept, want := range map[string]string{
+		"":                                    "application/json",
+		"*/*":                                 "application/json",
+		"text/html":                           "application/json",
+		"TEXT/CSV; charset=utf-8":             "text/csv; charset=utf-8",
+		"text/html, text/csv":                 "text/csv; charset=utf-8",
+		"application/json, text/csv":          "application/json",
+		"text/csv, application/json":          "text/csv; charset=utf-8",
+		"text/csv;q=0.1, application/json":    "application/json",
+		"application/json;q=0.5, text/csv":    "text/csv; charset=utf-8",
+		"text/csv;q=0":                        "application/json",
+		"text/csv;q=x, */*;q=0.1":             "application/json",
+		"text/csv;q=.2, application/x-ndjson": "application/x-ndjson; charset=utf-8",
+	} {
+		shown := api.Do(t, "GET", path, nil, apitest.Header("Accept", accept))
+		shown.Require(t, http.StatusOK)
+		require.Equal(t, want, shown.Header.Get("Content-Type"), accept)
+	}
+	api.Do(t, "GET", path+"?limit=3", nil, apitest.Header("Accept", "text/csv")).RequireProblem(t, statusOf[errs.InvalidRequest], errs.InvalidRequest)
 	api.Do(t, "GET", path+"?cursor=AAAA", nil).RequireProblem(t, statusOf[errs.InvalidRequest], errs.InvalidRequest)
 }
 
