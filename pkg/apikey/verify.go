@@ -2,12 +2,11 @@ package apikey
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/txn-service/txn/pkg/database"
@@ -21,7 +20,7 @@ const (
 	// takes from here to its commit.
 	trust = 900 * time.Millisecond
 	// refreshAfter is the age at which a key in use is read again in the
-	// background, so that requests do not wait for the database once a second.
+	// background.
 	refreshAfter = 450 * time.Millisecond
 	// queryTimeout bounds a look-up.
 	queryTimeout = 3 * time.Second
@@ -37,6 +36,7 @@ type Verifier struct {
 	known   *lru.Cache[hash, *verdict]
 	unknown *lru.Cache[hash, *verdict]
 	flights singleflight.Group
+	stale   *refresher
 	uses    *uses
 }
 
@@ -56,7 +56,7 @@ type verdict struct {
 
 // NewVerifier returns a verifier. Run must run for as long as it is used.
 func NewVerifier(db *database.DB) *Verifier {
-	return &Verifier{db: db, known: newCache(maxKnown), unknown: newCache(maxUnknown), uses: newUses(db)}
+	return &Verifier{db: db, known: newCache(maxKnown), unknown: newCache(maxUnknown), stale: newRefresher(), uses: newUses(db)}
 }
 
 func newCache(size int) *lru.Cache[hash, *verdict] {
@@ -67,10 +67,16 @@ func newCache(size int) *lru.Cache[hash, *verdict] {
 	return cache
 }
 
-// Run writes last_used_at of the keys that were used, in one statement every
-// ten seconds, until ctx ends, and once more then. It never runs on the path of
-// a request, and a database that is away costs it nothing but time.
-func (v *Verifier) Run(ctx context.Context) { v.uses.run(ctx) }
+// Run reads keys in use again before they are forgotten, and writes last_used_at
+// in one statement every ten seconds, until ctx ends, and once more then. None of
+// it is on the path of a request, and a database that is away costs it nothing
+// but time.
+func (v *Verifier) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { v.stale.run(ctx, v.refresh) })
+	running.Go(func() { v.uses.run(ctx) })
+	running.Wait()
+}
 
 // Verify returns who the key belongs to. Errors: errs.Unauthenticated, the same
 // for a key that is malformed, unknown, revoked or expired;
@@ -105,7 +111,7 @@ func (v *Verifier) cached(sum hash, now time.Time) *verdict {
 		return nil
 	}
 	if age >= refreshAfter && found.principal != nil && found.refreshing.CompareAndSwap(false, true) {
-		v.fly(sum) // nobody waits: a failed refresh is found out when the trust ends
+		v.stale.add(sum)
 	}
 	return found
 }
@@ -151,12 +157,12 @@ func (v *Verifier) fly(sum hash) <-chan singleflight.Result {
 	return v.flights.DoChan(string(sum[:]), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 		defer cancel()
-		found, err := v.query(ctx, sum)
+		found, err := v.query(ctx, []hash{sum})
 		if err != nil {
 			return nil, database.Coded(err)
 		}
-		v.keep(sum, found)
-		return found, nil
+		v.keep(sum, found[0])
+		return found[0], nil
 	})
 }
 
@@ -172,32 +178,45 @@ func (v *Verifier) keep(sum hash, found *verdict) {
 
 // The key's remaining life is computed by the database, so that replicas whose
 // clocks differ agree on when it ends.
-const verifySQL = `SELECT k.business_id, k.id, k.scopes, b.status = 'suspended',
+const verifySQL = `SELECT w.n, k.business_id, k.id, k.scopes, b.status = 'suspended',
 	extract(epoch FROM k.expires_at - clock_timestamp())::float8
-FROM api_keys k JOIN businesses b ON b.id = k.business_id
-WHERE k.key_hash = $1 AND k.revoked_at IS NULL`
+FROM unnest($1::bytea[]) WITH ORDINALITY AS w (key_hash, n)
+JOIN api_keys k ON k.key_hash = w.key_hash
+JOIN businesses b ON b.id = k.business_id
+WHERE k.revoked_at IS NULL`
 
-func (v *Verifier) query(ctx context.Context, sum hash) (*verdict, error) {
-	found := &verdict{asked: time.Now()}
-	var principal Principal
-	var scopes []string
-	var life *float64
-	err := v.db.Pool.QueryRow(ctx, verifySQL, sum[:]).
-		Scan(&principal.BusinessID, &principal.KeyID, &scopes, &found.suspended, &life)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return found, nil
+// query returns a verdict per key, in the order of the keys.
+func (v *Verifier) query(ctx context.Context, sums []hash) ([]*verdict, error) {
+	asked := time.Now()
+	found := make([]*verdict, len(sums))
+	keys := make([][]byte, len(sums))
+	for i := range sums {
+		found[i], keys[i] = &verdict{asked: asked}, sums[i][:]
 	}
+	rows, err := v.db.Pool.Query(ctx, verifySQL, keys)
 	if err != nil {
 		return nil, err
 	}
-	for _, scope := range scopes {
-		principal.Scopes = append(principal.Scopes, Scope(scope))
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		var principal Principal
+		var scopes []string
+		var suspended bool
+		var life *float64
+		if err := rows.Scan(&n, &principal.BusinessID, &principal.KeyID, &scopes, &suspended, &life); err != nil {
+			return nil, err
+		}
+		for _, scope := range scopes {
+			principal.Scopes = append(principal.Scopes, Scope(scope))
+		}
+		one := found[n-1]
+		one.principal, one.suspended = &principal, suspended
+		if life != nil {
+			one.expires = expiryOf(asked, *life)
+		}
 	}
-	found.principal = &principal
-	if life != nil {
-		found.expires = expiryOf(found.asked, *life)
-	}
-	return found, nil
+	return found, rows.Err()
 }
 
 // expiryOf turns a remaining life in seconds into a point on the local clock.

@@ -147,8 +147,6 @@ func TestVerdictsAgeFromWhenTheQueryStarted(t *testing.T) {
 		v.keep(sum, &verdict{asked: time.Now(), principal: &Principal{}})
 		time.Sleep(refreshAfter - time.Nanosecond)
 		require.NotNil(t, v.cached(sum, time.Now()))
-		found, _ := v.known.Get(sum)
-		found.refreshing.Store(true) // there is no database to refresh from
 		time.Sleep(trust - refreshAfter)
 		require.NotNil(t, v.cached(sum, time.Now()))
 		time.Sleep(time.Nanosecond)
@@ -247,6 +245,42 @@ func TestVerifyDuringAnOutage(t *testing.T) {
 		_, err := v.Verify(t.Context(), key.Secret)
 		return err == nil
 	}, 10*time.Second, 50*time.Millisecond)
+}
+
+// Keys in use are read again many at a time, and nobody waits for it.
+func TestKeysInUseAreRefreshedTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	v := NewVerifier(b.db)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { v.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	const keys = 50
+	secrets := make([]string, keys)
+	first := make([]*verdict, keys)
+	for i := range keys {
+		secrets[i] = b.issue(t, New{Name: "ci"}).Secret
+		_, err := v.Verify(ctx, secrets[i])
+		require.NoError(t, err)
+		first[i], _ = v.known.Get(hashOf(secrets[i]))
+		first[i].asked = time.Now().Add(-refreshAfter) // as if it had been half a second
+	}
+	before := b.db.Pool.Stat().AcquireCount()
+	for i := range keys {
+		_, err := v.Verify(ctx, secrets[i])
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		for i, secret := range secrets {
+			if now, _ := v.known.Get(hashOf(secret)); now == first[i] {
+				return false
+			}
+		}
+		return true
+	}, 5*time.Second, time.Millisecond)
+	require.Less(t, b.db.Pool.Stat().AcquireCount()-before, int64(keys/2))
 }
 
 func TestUnknownKeysDoNotPushKnownOnesOut(t *testing.T) {
