@@ -57,13 +57,12 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 		return mediaType
 	}
 	if c.Request.ContentLength > most {
-		c.Header("Connection", "close") // rather than read what nobody wants
-		return tooLarge(most)
+		return tooLarge(c, most)
 	}
 	buffer := borrow()
 	defer release(buffer)
 	if _, err := buffer.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, most)); err != nil {
-		return unreadable(err, most)
+		return unreadable(c, err, most)
 	}
 	switch {
 	case buffer.Len() == 0 && optional:
@@ -117,15 +116,25 @@ func checkMediaType(r *http.Request) error {
 	return errs.New(errs.UnsupportedMediaType, "send the body with Content-Type: application/json")
 }
 
-func unreadable(err error, most int64) error {
+func unreadable(c *gin.Context, err error, most int64) error {
 	var over *http.MaxBytesError
 	if errors.As(err, &over) {
-		return tooLarge(most)
+		return tooLarge(c, most)
 	}
 	return errs.Wrap(err, errs.InvalidRequest, "the body ended early")
 }
 
-func tooLarge(most int64) error {
+// maxDrained is how much is read of a body that is too large, in bytes. Many
+// clients look at no answer before they have sent everything, and would report a
+// broken connection instead of the reason. Those that expect 100 (Continue) listen.
+const maxDrained = 4 * maxBatchBody
+
+func tooLarge(c *gin.Context, most int64) error {
+	c.Header("Connection", "close")
+	if c.Request.ContentLength <= maxDrained && c.GetHeader("Expect") == "" {
+		// An error here is a caller who hung up: there is nobody to tell.
+		_, _ = io.CopyN(io.Discard, c.Request.Body, maxDrained)
+	}
 	return errs.New(errs.BodyTooLarge, "the body may have at most %d bytes", most)
 }
 

@@ -1,7 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -201,6 +205,29 @@ func TestDecodeBodySize(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNoContent, sendJSON(t, url, `{"name":"b"}`).Status)
 	require.Equal(t, "b", got.Name, "a pooled buffer holds nothing of the request before")
+}
+
+// TestTooLargeIsToldToThoseWhoOnlyListenAfterwards sends a body as simple clients
+// do: all of it before anything is read.
+func TestTooLargeIsToldToThoseWhoOnlyListenAfterwards(t *testing.T) {
+	t.Parallel()
+	var got sample
+	address := strings.TrimPrefix(sampleServer(t, &got), "http://")
+	body := bytes.Repeat([]byte(" "), 12*maxBody)
+	for _, framed := range []string{
+		fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body),
+		fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+	} {
+		connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		require.NoError(t, err)
+		_, err = io.WriteString(connection, "POST / HTTP/1.1\r\nHost: txn\r\nContent-Type: application/json\r\n"+framed)
+		require.NoError(t, err)
+		answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusRequestEntityTooLarge, answer.StatusCode)
+		require.NoError(t, answer.Body.Close())
+		require.NoError(t, connection.Close())
+	}
 }
 
 func TestDecodeOptional(t *testing.T) {
