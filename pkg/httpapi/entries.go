@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -28,10 +29,18 @@ func (a *API) listEntries(c *gin.Context) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	entries, err := a.Ledger.Entries(c.Request.Context(), businessOf(c), id, orZero(below), p.Limit+1)
+	entries, err := a.entries(c, id, orZero(below), p.Limit+1)
 	if err != nil {
 		return err
 	}
 	return respond(c, http.StatusOK, newList(p, entries, wire.NewStatementEntry,
 		func(e models.Entry) []byte { return positionSequence(e.Sequence) }))
+}
+
+// entries reads a part of the statement. The route streams and so has no deadline
+// of its own; each read has.
+func (a *API) entries(c *gin.Context, id models.AccountID, below int64, limit int) ([]models.Entry, error) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
+	defer cancel()
+	return a.Ledger.Entries(ctx, businessOf(c), id, below, limit)
 }

@@ -69,8 +69,7 @@ func exporterOf(media string) (format *exporter, known bool) {
 // exportEntries streams a whole statement, newest first. The history below the
 // first page is immutable, so the export is one consistent state.
 func (a *API) exportEntries(c *gin.Context, id models.AccountID, format *exporter) error {
-	ctx, business := c.Request.Context(), businessOf(c)
-	entries, err := a.Ledger.Entries(ctx, business, id, 0, exportPage)
+	entries, err := a.entries(c, id, 0, exportPage)
 	if err != nil {
 		return err
 	}
@@ -90,7 +89,7 @@ func (a *API) exportEntries(c *gin.Context, id models.AccountID, format *exporte
 		if len(entries) < exportPage {
 			return nil
 		}
-		entries, err = a.Ledger.Entries(ctx, business, id, entries[len(entries)-1].Sequence, exportPage)
+		entries, err = a.entries(c, id, entries[len(entries)-1].Sequence, exportPage)
 	}
 	if err == nil {
 		return nil
