@@ -82,7 +82,7 @@ func newRequest(j job, t *target) *http.Request {
 
 func resultOf(j *job, a *answer, v *verdict) outbox.Result {
 	return outbox.Result{
-		BusinessID: j.key.BusinessID, DeliveryID: j.due.ID, Run: j.due.Run, AttemptCount: j.due.AttemptCount,
+		BusinessID: j.key.BusinessID, DeliveryID: j.due.ID, WebhookID: j.key.WebhookID, EventID: j.due.EventID, Run: j.due.Run, AttemptCount: j.due.AttemptCount,
 		Status: v.status, Wait: v.wait, FailureReason: v.reason, StatusCode: a.status, Latency: a.latency,
 		ResponseBody: a.body, Error: a.reason(), SentAt: a.sentAt,
 	}

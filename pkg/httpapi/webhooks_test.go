@@ -170,7 +170,7 @@ func attemptOne(t *testing.T, dispatcher *outbox.Dispatcher) string {
 	require.NoError(t, err)
 	due := fetched[0].Due[0]
 	_, err = dispatcher.Complete(t.Context(), []outbox.Result{{
-		BusinessID: lanes[0].BusinessID, DeliveryID: due.ID, Run: due.Run, AttemptCount: due.AttemptCount,
+		BusinessID: lanes[0].BusinessID, DeliveryID: due.ID, WebhookID: lanes[0].WebhookID, EventID: due.EventID, Run: due.Run, AttemptCount: due.AttemptCount,
 		Status: models.DeliveryFailed, FailureReason: "no attempt left", StatusCode: 503, ResponseBody: "try later", SentAt: database.Now(),
 	}})
 	require.NoError(t, err)

@@ -15,6 +15,9 @@ import (
 type Result struct {
 	BusinessID models.BusinessID
 	DeliveryID models.DeliveryID
+	// WebhookID and EventID are the delivery's.
+	WebhookID models.WebhookID
+	EventID   models.EventID
 	// Run and AttemptCount are the delivery's when it was fetched.
 	Run          int
 	AttemptCount int
@@ -37,21 +40,23 @@ type Result struct {
 // failing go only by the newest state (run, attempt_count). Nothing moves a
 // delivery that has ended. Only what was accepted is logged as an attempt.
 //
-// The concatenation hides the partial indexes on pending deliveries: with a
-// business_id alone they look as good as the primary key to a planner that has
-// no statistics yet, and cost a scan of the business's backlog per row.
+// The concatenation hides the partial indexes on pending deliveries, and naming
+// the event and the endpoint makes both unique indexes find one row: to a planner
+// that takes the table to be empty, an index with the business alone is as good,
+// and costs a scan of the business's deliveries per row. See also laneSettingsSQL.
 const completeSQL = `WITH r AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::float8[], $7::text[],
-                         $8::int[], $9::int[], $10::text[], $11::text[], $12::float8[])
+                         $8::int[], $9::int[], $10::text[], $11::text[], $12::float8[], $13::uuid[], $14::uuid[])
         AS r (business_id, delivery_id, run, attempt_count, status, wait_s, reason,
-              status_code, latency_ms, response_body, error, age_s)
+              status_code, latency_ms, response_body, error, age_s, webhook_id, event_id)
 ), u AS (
     UPDATE webhook_deliveries d SET status = r.status, attempt_count = d.attempt_count + 1, run_attempt = d.run_attempt + 1,
         next_attempt_at = CASE WHEN r.status = 'pending' THEN now() + make_interval(secs => r.wait_s) ELSE d.next_attempt_at END,
         failure_reason = CASE WHEN r.status = 'failed' THEN r.reason END,
         finished_at = CASE WHEN r.status <> 'pending' THEN now() END
     FROM r
-    WHERE d.business_id = r.business_id AND d.id = r.delivery_id AND d.status || '' = 'pending' AND d.run = r.run
+    WHERE d.business_id = ANY (ARRAY[r.business_id]) AND d.id = r.delivery_id
+      AND d.webhook_id = r.webhook_id AND d.event_id = r.event_id AND d.status || '' = 'pending' AND d.run = r.run
       AND (r.status = 'delivered' OR d.attempt_count = r.attempt_count)
     RETURNING d.business_id, d.id, d.attempt_count, d.run, r.status_code, r.latency_ms, r.response_body, r.error, r.age_s
 )
@@ -82,13 +87,15 @@ func resultArrays(results []Result, now time.Time) []any {
 	businesses, ids := make([]models.BusinessID, n), make([]models.DeliveryID, n)
 	runs, attempts, codes, latencies := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	statuses, reasons, bodies, errors := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	webhooks, events := make([]models.WebhookID, n), make([]models.EventID, n)
 	waits, ages := make([]float64, n), make([]float64, n)
 	for i, r := range results {
 		businesses[i], ids[i] = r.BusinessID, r.DeliveryID
+		webhooks[i], events[i] = r.WebhookID, r.EventID
 		runs[i], attempts[i] = int32(r.Run), int32(r.AttemptCount)
 		statuses[i], reasons[i], waits[i] = string(r.Status), r.FailureReason, r.Wait.Seconds()
 		codes[i], latencies[i] = int32(r.StatusCode), int32(r.Latency.Milliseconds())
 		bodies[i], errors[i], ages[i] = r.ResponseBody, r.Error, max(now.Sub(r.SentAt), 0).Seconds()
 	}
-	return []any{businesses, ids, runs, attempts, statuses, waits, reasons, codes, latencies, bodies, errors, ages}
+	return []any{businesses, ids, runs, attempts, statuses, waits, reasons, codes, latencies, bodies, errors, ages, webhooks, events}
 }

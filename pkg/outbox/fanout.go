@@ -12,7 +12,7 @@ import (
 // an equal share of the deliveries, but no less than fanOutShare.
 const (
 	fanOutEvents     = 500
-	fanOutDeliveries = 2000
+	fanOutDeliveries = 1000
 	fanOutShare      = 100
 )
 
@@ -76,7 +76,7 @@ const fanOutSQL = `WITH o AS MATERIALIZED (
     FROM (SELECT o.*, ((SELECT n FROM groups))[g] AS n, ((SELECT start FROM groups))[g] AS start,
                  (SELECT greatest($4, $3 / greatest(1, count(DISTINCT business_id))) FROM o) AS room FROM o) o
 ), taken AS MATERIALIZED (
-    SELECT seq, business_id, event_id, fanned_out, n, start,
+    SELECT $1::smallint AS part, seq, business_id, event_id, fanned_out, n, start,
            least(share, greatest(0, $3 - sum(share) OVER (ORDER BY seq) + share))::int AS take
     FROM wanted
 ), x AS MATERIALIZED (
@@ -89,10 +89,10 @@ const fanOutSQL = `WITH o AS MATERIALIZED (
 ), advanced AS (
     UPDATE webhook_outbox b SET fanned_out = b.fanned_out + t.take,
         after_webhook_id = ((SELECT ids FROM flat))[t.start + t.take]
-    FROM taken t WHERE b.part = $1 AND b.seq = t.seq AND t.take > 0 AND (t.take < t.n OR t.n = $3)
+    FROM taken t WHERE b.part = ANY (ARRAY[t.part]) AND b.seq = t.seq AND t.take > 0 AND (t.take < t.n OR t.n = $3)
 ), done AS (
     DELETE FROM webhook_outbox b USING taken t
-    WHERE b.part = $1 AND b.seq = t.seq AND t.take = t.n AND t.n < $3
+    WHERE b.part = ANY (ARRAY[t.part]) AND b.seq = t.seq AND t.take = t.n AND t.n < $3
     RETURNING 1
 ), made AS (
     INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, next_attempt_at, sequence, ordered, created_at)
@@ -104,14 +104,15 @@ const fanOutSQL = `WITH o AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT l.business_id, l.webhook_id, t.position
     FROM (SELECT x.business_id, x.webhook_id, min(x.position) AS position FROM x GROUP BY x.business_id, x.webhook_id) t
-    JOIN webhook_lanes l ON l.business_id = t.business_id AND l.webhook_id = t.webhook_id
-    ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
+    JOIN webhook_lanes l ON l.business_id = ANY (ARRAY[t.business_id]) AND l.webhook_id = t.webhook_id
+    ORDER BY t.business_id, t.webhook_id FOR NO KEY UPDATE OF l
 ), touched AS (
     UPDATE webhook_lanes l SET touches = l.touches + 1,
         due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > statement_timestamp() THEN l.due_at
                  ELSE greatest(least(l.due_at, statement_timestamp() - $5::interval
-                               + greatest(0, p.position - $6) * $7::interval), l.blocked_until) END
-    FROM locked p WHERE l.business_id = p.business_id AND l.webhook_id = p.webhook_id
+                               + greatest(0, p.position - $6) * $7::interval),
+                               CASE WHEN l.blocked_until > statement_timestamp() THEN l.blocked_until END) END
+    FROM locked p WHERE l.business_id = ANY (ARRAY[p.business_id]) AND l.webhook_id = p.webhook_id
     RETURNING l.business_id, l.webhook_id,
               CASE WHEN l.due_at > statement_timestamp() AND l.owner IS NOT NULL THEN l.owner END AS holder,
               l.due_at <= statement_timestamp() AS due

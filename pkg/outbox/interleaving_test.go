@@ -174,7 +174,7 @@ func workLane(ctx context.Context, d *Dispatcher, lane Lane, turns int) error {
 		results := make([]Result, 0, len(fetched[0].Due))
 		for _, due := range fetched[0].Due {
 			r := Result{
-				BusinessID: lane.BusinessID, DeliveryID: due.ID, Run: due.Run, AttemptCount: due.AttemptCount,
+				BusinessID: lane.BusinessID, DeliveryID: due.ID, WebhookID: lane.WebhookID, EventID: due.EventID, Run: due.Run, AttemptCount: due.AttemptCount,
 				Status: models.DeliveryDelivered, SentAt: time.Now(),
 			}
 			if due.RunAttempt == 0 && rand.IntN(4) == 0 {

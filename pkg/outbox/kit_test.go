@@ -138,7 +138,7 @@ func (k *kit) fetchOne(lane Lane) Fetched {
 func (k *kit) complete(lane Lane, due Due, status models.DeliveryStatus, wait time.Duration) bool {
 	k.t.Helper()
 	accepted, err := k.Complete(k.t.Context(), []Result{{
-		BusinessID: lane.BusinessID, DeliveryID: due.ID, Run: due.Run, AttemptCount: due.AttemptCount,
+		BusinessID: lane.BusinessID, DeliveryID: due.ID, WebhookID: lane.WebhookID, EventID: due.EventID, Run: due.Run, AttemptCount: due.AttemptCount,
 		Status: status, Wait: wait, FailureReason: "no more attempts", StatusCode: 500, Latency: time.Millisecond, SentAt: time.Now(),
 	}})
 	require.NoError(k.t, err)

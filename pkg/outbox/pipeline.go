@@ -18,6 +18,12 @@ import (
 // the whole outbox for its first 500 rows): the tables swing between nothing
 // and millions of rows faster than their statistics, and every statement here
 // starts from a bounded array.
+//
+// Joins to a table say business_id = ANY (ARRAY[…]): a table that was analysed
+// when it was empty counts as empty until the next time, and reading all of it
+// once looks cheaper then than looking a few rows up. The planner has no use for
+// a whole index in an order that it cannot merge with; what is left to it is the
+// look-up.
 const laneSettingsSQL = `SELECT set_config('synchronous_commit', 'off', true), set_config('jit', 'off', true),
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),
