@@ -58,11 +58,14 @@ type Dispatcher struct {
 	metrics   *metrics
 	log       *logrus.Entry
 
-	// events, claim and changed wake the loops; completions leads to the writer.
-	events, claim, changed chan struct{}
-	completions            chan completion
-	troubled               troubleLog
-	background             sync.WaitGroup // endpoints being disabled
+	// events, parts, claim and changed wake the loops, claimLate after others have
+	// had their chance; completions leads to the writer.
+	events, claim, claimLate, changed chan struct{}
+
+	parts       [outbox.Parts]chan struct{}
+	completions chan completion
+	troubled    troubleLog
+	background  sync.WaitGroup // endpoints being disabled
 }
 
 // New returns a dispatcher on the database; Run makes it work.
@@ -82,7 +85,11 @@ func New(db *database.DB, options Options, log *logrus.Logger) (*Dispatcher, err
 		client:  newClient(newGuard(options.AllowInsecure, through), options.Timeout, options.RootCAs),
 		metrics: newMetrics(),
 		events:  make(chan struct{}, 1), claim: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		claimLate:   make(chan struct{}, 1),
 		completions: make(chan completion, completionQueue),
+	}
+	for part := range d.parts {
+		d.parts[part] = make(chan struct{}, 1)
 	}
 	d.log = log.WithField("dispatcher", d.store.Owner())
 	d.listener = outbox.NewListener(options.ListenURL, d.store, d.hear)
@@ -112,8 +119,11 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var loops, slots, writer sync.WaitGroup
-	for _, loop := range []func(context.Context){d.listener.Run, d.fanOut, d.takeIn} {
+	for _, loop := range []func(context.Context){d.listener.Run, d.look, d.lease, d.fetch} {
 		loops.Go(func() { loop(ctx) })
+	}
+	for part := range int16(outbox.Parts) {
+		loops.Go(func() { d.fanOut(ctx, part) })
 	}
 	leases, stopLeases := context.WithCancel(hard)
 	defer stopLeases()
@@ -136,6 +146,9 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	keeper.Wait()
 	d.background.Wait()
 	d.giveAllBack(hard)
+	if err := d.store.Leave(hard); err != nil {
+		d.trouble(hard, "presence", err) // the others forget it when a lease has passed
+	}
 	d.client.close()
 }
 

@@ -9,8 +9,7 @@ import (
 	"github.com/txn-service/txn/pkg/outbox"
 )
 
-// linger is how long an idle lane is kept: at a steady trickle of events one
-// lease serves many of them.
+// linger is how long an idle lane is kept.
 const linger = 250 * time.Millisecond
 
 // trust is how long a lease is certain after a claim or heartbeat was sent: it
@@ -31,7 +30,7 @@ func (s *scheduler) hold(row outbox.Lane, t *target, sentAt time.Time) {
 		s.lanes[row.LaneKey] = l
 	}
 	l.adopt(row, t)
-	l.closing, l.lost, l.hold = s.stopped, false, time.Time{}
+	l.closing, l.lost, l.given, l.hold = s.stopped, false, false, time.Time{}
 	l.hungry, l.trusted, l.idleFrom = true, sentAt.Add(trust), time.Now()
 	signal(s.fetch)
 }
@@ -81,6 +80,16 @@ func (s *scheduler) vacancies() int {
 	return max(0, maxLanes-len(s.lanes))
 }
 
+// crowd says whether lanes wait for room.
+func (s *scheduler) crowd(waiting bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crowded = waiting
+	if waiting {
+		signal(s.keep)
+	}
+}
+
 const (
 	// yieldAfter is how long a lane is held at least while others wait for room.
 	yieldAfter = time.Second
@@ -109,27 +118,6 @@ func (s *scheduler) yield(now time.Time) {
 		l.close(0)
 	}
 	signal(s.keep)
-}
-
-// hungryLanes lists lanes to fetch for and marks them as being fetched.
-func (s *scheduler) hungryLanes(most int) ([]*lane, []outbox.Want) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var lanes []*lane
-	var wants []outbox.Want
-	for _, l := range s.lanes {
-		if !l.hungry || l.fetching || l.releasing || l.closing || l.lost || len(l.queue) > l.quantum()/2 || l.Ordered && len(l.inHand) > 0 {
-			continue
-		}
-		l.hungry, l.fetching = false, true
-		lanes = append(lanes, l)
-		wants = append(wants, outbox.Want{LaneKey: l.LaneKey, Epoch: l.Epoch, Limit: l.quantum() + len(l.inHand), Ordered: l.Ordered})
-		if len(lanes) == most {
-			signal(s.fetch)
-			break
-		}
-	}
-	return lanes, wants
 }
 
 // fresh returns the deliveries of an answer that are not in hand.
@@ -184,6 +172,7 @@ func (s *scheduler) fill(l *lane, epoch int64, fetched outbox.Fetched, jobs []jo
 		}
 		l.inHand[j.due.ID] = struct{}{}
 		l.queue = append(l.queue, j)
+		s.weigh(j.message)
 	}
 	l.hungry = l.hungry || more
 	l.idleFrom = time.Now()

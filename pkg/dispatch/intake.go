@@ -9,9 +9,9 @@ import (
 
 const (
 	// maxLanes caps the lanes that a process holds, and with them its memory.
-	maxLanes   = 256
-	claimBatch = 64
-	fetchBatch = 64
+	maxLanes   = 1024
+	claimBatch = 128
+	fetchBatch = 128
 	// unsendableHold is how long an endpoint waits whose secret cannot be opened.
 	unsendableHold = time.Minute
 	// The poll behind the notifications.
@@ -22,9 +22,9 @@ const (
 	pollCrowded = 100 * time.Millisecond
 )
 
-// fanOut moves events from the outbox to deliveries whenever there are any, until
-// ctx ends. Its probe doubles as the poll for lanes that become due.
-func (d *Dispatcher) fanOut(ctx context.Context) {
+// look finds out where there is work whenever it is told so, and every now and
+// then, until ctx ends.
+func (d *Dispatcher) look(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -34,12 +34,12 @@ func (d *Dispatcher) fanOut(ctx context.Context) {
 		case <-d.events:
 		case <-timer.C:
 		}
-		timer.Reset(d.fanOutOnce(ctx))
+		timer.Reset(d.lookOnce(ctx))
 	}
 }
 
-// fanOutOnce returns when to look again at the latest.
-func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
+// lookOnce returns when to look again at the latest.
+func (d *Dispatcher) lookOnce(ctx context.Context) time.Duration {
 	poll := pollHealthy
 	if !d.listener.Healthy() {
 		poll = pollDeaf
@@ -50,9 +50,7 @@ func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
 		return poll
 	}
 	for _, part := range waiting.Parts {
-		if err := d.fanOutPart(ctx, part); err != nil {
-			d.trouble(ctx, "fan-out", err) // the other parts are other tenants
-		}
+		signal(d.parts[part])
 	}
 	switch {
 	case !waiting.Lane:
@@ -60,11 +58,28 @@ func (d *Dispatcher) fanOutOnce(ctx context.Context) time.Duration {
 	case waiting.LaneIn > 0:
 		return min(poll, max(waiting.LaneIn, pollSoonest))
 	case d.scheduler.vacancies() == 0:
+		d.scheduler.crowd(true)
 		d.scheduler.yield(time.Now())
 		return pollCrowded
 	default:
 		signal(d.claim)
 		return poll
+	}
+}
+
+// fanOut moves events of one part from the outbox to deliveries whenever there are
+// any, until ctx ends. The parts are other tenants: a broadcast in one does not
+// keep the next waiting.
+func (d *Dispatcher) fanOut(ctx context.Context, part int16) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.parts[part]:
+		}
+		if err := d.fanOutPart(ctx, part); err != nil {
+			d.trouble(ctx, "fan-out", err) // the next poll finds it again
+		}
 	}
 }
 
@@ -81,9 +96,9 @@ func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
 		if result.Due {
 			signal(d.claim)
 		}
-		full := result.Due && d.scheduler.vacancies() == 0
-		if len(result.Foreign) > 0 || full {
-			if err := d.store.NotifyLanes(ctx, result.Foreign, full); err != nil {
+		elsewhere := result.Due && (d.scheduler.excess() || d.scheduler.vacancies() == 0)
+		if len(result.Foreign) > 0 || elsewhere {
+			if err := d.store.NotifyLanes(ctx, result.Foreign, elsewhere); err != nil {
 				return err
 			}
 		}
@@ -91,14 +106,30 @@ func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
 	return nil
 }
 
-// takeIn leases lanes and reads what is due on held ones, until ctx ends.
-func (d *Dispatcher) takeIn(ctx context.Context) {
+// lease claims lanes that are due until ctx ends.
+func (d *Dispatcher) lease(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.claim:
-			d.claimLanes(ctx)
+			if d.scheduler.excess() {
+				time.AfterFunc(courtesy, func() { signal(d.claimLate) })
+				continue
+			}
+		case <-d.claimLate:
+		}
+		d.claimLanes(ctx)
+	}
+}
+
+// fetch reads what is due on held lanes until ctx ends. Apart from lease: work
+// for a lane that is held does not wait for the leases of others.
+func (d *Dispatcher) fetch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
 		case <-d.scheduler.fetch:
 		}
 		d.fetchLanes(ctx)
@@ -123,6 +154,7 @@ func (d *Dispatcher) claimLanes(ctx context.Context) {
 		}
 		d.scheduler.hold(rows[i], t, sentAt)
 	}
+	d.scheduler.crowd(len(rows) == limit)
 	if len(rows) == limit {
 		signal(d.claim)
 	}

@@ -32,6 +32,7 @@ func (d *Dispatcher) keep(ctx context.Context) {
 		if now := time.Now(); now.Sub(beaten) >= beatInterval {
 			beaten = now
 			d.beat(ctx)
+			d.balance(ctx)
 		}
 		if d.giveBack(ctx) {
 			beaten = time.Time{}
@@ -150,15 +151,10 @@ func (d *Dispatcher) reload(ctx context.Context, key outbox.LaneKey) {
 // giveBack releases lanes that have been idle or have closed. It returns true
 // when a closed one was refused: a heartbeat must tell its touches.
 func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
+	d.expireBacklogs(ctx)
 	releases, lanes := d.scheduler.releasable(time.Now())
 	if len(releases) == 0 {
 		return false
-	}
-	for i, l := range lanes {
-		if l.expire {
-			d.expire(ctx, releases[i].LaneKey)
-			l.expire = false // only this goroutine looks at it while the lane is quiet
-		}
 	}
 	released, err := d.store.Release(ctx, releases)
 	if err != nil {
@@ -166,7 +162,7 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 		d.scheduler.unrelease(lanes)
 		return false
 	}
-	refused = d.scheduler.released(releases, lanes, released)
+	refused, given := d.scheduler.released(releases, lanes, released)
 	for _, r := range released {
 		if r.Overdue {
 			d.disable(ctx, r.LaneKey, "it has only failed for five days")
@@ -175,6 +171,11 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 	if d.scheduler.vacancies() <= len(released) {
 		signal(d.claim) // lanes may have waited for room
 	}
+	if given {
+		if err := d.store.NotifyLanes(ctx, nil, true); err != nil {
+			d.trouble(ctx, "notify", err) // the others poll
+		}
+	}
 	return refused
 }
 
@@ -182,10 +183,7 @@ func (s *scheduler) releasable(now time.Time) (releases []outbox.Release, lanes 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, l := range s.lanes {
-		if l.lost || !l.quiet() || len(l.queue) > 0 || l.releasing {
-			continue
-		}
-		if !l.closing && (l.hungry || now.Sub(l.idleFrom) < linger) {
+		if !s.idle(l, now) {
 			continue
 		}
 		l.releasing = true
@@ -208,19 +206,20 @@ func (s *scheduler) unrelease(lanes []*lane) {
 
 // released forgets the lanes that were given back, unless they have been claimed
 // again in between. One that was refused is lost or has new work: it fetches, or
-// if it has closed, needs a heartbeat.
-func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []outbox.Released) (refused bool) {
+// if it has closed, needs a heartbeat. given says that some are for others.
+func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []outbox.Released) (refused, given bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	given := make(map[outbox.LaneKey]bool, len(released))
+	free := make(map[outbox.LaneKey]bool, len(released))
 	for _, r := range released {
-		given[r.LaneKey] = true
+		free[r.LaneKey] = true
 	}
 	for i, l := range lanes {
 		l.releasing = false
 		switch {
 		case l.Epoch != asked[i].Epoch || s.lanes[l.LaneKey] != l:
-		case given[l.LaneKey]:
+		case free[l.LaneKey]:
+			given = given || l.given || s.stopped
 			s.forget(l)
 		case l.closing:
 			refused = true
@@ -229,26 +228,7 @@ func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []o
 			signal(s.fetch)
 		}
 	}
-	return refused
-}
-
-// expire ends the part of a dead endpoint's backlog that is older than the whole
-// schedule.
-func (d *Dispatcher) expire(ctx context.Context, key outbox.LaneKey) {
-	for {
-		n, err := d.store.Expire(ctx, key, d.options.Schedule.Total())
-		if err != nil {
-			d.trouble(ctx, "expire", err)
-			return
-		}
-		if n > 0 {
-			d.log.WithField("webhook", key.WebhookID.String()).WithField("deliveries", n).
-				Warn("deliveries ended: the endpoint failed for as long as the whole retry schedule")
-		}
-		if n < 10_000 {
-			return
-		}
-	}
+	return refused, given
 }
 
 // disable ends an endpoint; when it fails, the endpoint's next answer brings it

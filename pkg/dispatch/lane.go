@@ -97,7 +97,9 @@ type lane struct {
 	hold          time.Time
 	releasing     bool // the statement is under way
 	// expire says that the breaker's probe failed: what is too old ends.
-	expire bool
+	expire, expiring bool
+	// given lanes close so that another dispatcher can have them.
+	given bool
 
 	listed   bool // in its tenant's list of lanes with work
 	parked   bool // waits for its rate limit
@@ -157,6 +159,11 @@ func (l *lane) close(hold time.Duration) {
 		l.hold = until
 	}
 	l.drop()
+}
+
+// busy reports that the lane has work and will go on with it.
+func (l *lane) busy() bool {
+	return !l.closing && !l.lost && (l.inFlight > 0 || len(l.queue) > 0 || l.hungry)
 }
 
 // quiet reports that nothing is in flight or waits to be completed.

@@ -19,6 +19,7 @@ type metrics struct {
 	latency  prometheus.Histogram
 	lag      prometheus.Histogram
 	stale    prometheus.Counter
+	expired  prometheus.Counter
 	troubles *prometheus.CounterVec
 }
 
@@ -38,6 +39,9 @@ func newMetrics() *metrics {
 		}),
 		stale: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "txn_webhook_stale_results_total", Help: "Outcomes that came too late: the delivery had moved on.",
+		}),
+		expired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "txn_webhook_expired_total", Help: "Deliveries that ended without another attempt: older than the whole retry schedule, of an endpoint whose breaker was open.",
 		}),
 		troubles: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "txn_dispatcher_errors_total", Help: "Statements of the dispatcher that failed, by step.",
@@ -113,5 +117,5 @@ func (d *Dispatcher) Collect(values chan<- prometheus.Metric) {
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.attempts, m.latency, m.lag, m.stale, m.troubles}
+	return []prometheus.Collector{m.attempts, m.latency, m.lag, m.stale, m.expired, m.troubles}
 }

@@ -22,13 +22,20 @@ type scheduler struct {
 	lanes    map[outbox.LaneKey]*lane
 	tenants  map[models.BusinessID]*tenant
 	ring     []*tenant // tenants with listed lanes
+	// crowded says that lanes waited when some were last claimed.
+	crowded bool
+	// share is how many busy lanes are this process's part, 0 when nobody has less;
+	// uneven says that the last heartbeat found more than that.
+	share  int
+	uneven bool
+	body   int // average size in bytes
 	// fetch is told that a lane is hungry, keep that one can be released.
 	fetch, keep chan struct{}
 }
 
 func newScheduler(slots int) *scheduler {
 	s := &scheduler{
-		slots: slots, lanes: make(map[outbox.LaneKey]*lane), tenants: make(map[models.BusinessID]*tenant),
+		slots: slots, body: firstGuess, lanes: make(map[outbox.LaneKey]*lane), tenants: make(map[models.BusinessID]*tenant),
 		fetch: make(chan struct{}, 1), keep: make(chan struct{}, 1),
 	}
 	s.free.L = &s.mu
@@ -216,7 +223,7 @@ func (s *scheduler) settle(jobs []job) {
 		if l.fetching {
 			l.settled = append(l.settled, j.due.ID)
 		}
-		if l.closing && l.quiet() {
+		if l.closing && l.quiet() || s.crowded && s.idle(l, time.Time{}) {
 			signal(s.keep)
 		}
 		if l.hungry && l.Ordered && len(l.inHand) == 0 {
@@ -234,6 +241,13 @@ func (s *scheduler) stop() {
 		l.close(0)
 	}
 	s.free.Broadcast()
+}
+
+// ended reports that stop has been called.
+func (s *scheduler) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
 }
 
 // usage is a snapshot for metrics and tests.

@@ -84,20 +84,23 @@ func ReadBacklog(ctx context.Context, db *database.DB) (Backlog, error) {
 	return b, err
 }
 
+// ExpireStep bounds the deliveries that Expire ends in one step.
+const ExpireStep = 5000
+
 const expireSQL = `WITH x AS MATERIALIZED (
     SELECT id FROM webhook_deliveries
     WHERE business_id = $1 AND webhook_id = $2 AND status = 'pending' AND next_attempt_at < now() - $3::interval
-    ORDER BY next_attempt_at, id LIMIT 10000 FOR UPDATE SKIP LOCKED
+    ORDER BY next_attempt_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook_deliveries d SET status = 'failed', finished_at = now(),
     failure_reason = 'the endpoint failed for as long as the whole retry schedule'
 FROM x WHERE d.business_id = $1 AND d.id = x.id`
 
 // Expire ends deliveries of one endpoint that have been due for longer than age,
-// up to 10,000 in one step, and returns how many: a dead endpoint's backlog,
+// up to ExpireStep of them, and returns how many: a dead endpoint's backlog,
 // which its breaker keeps from being attempted, ends too. It commits
 // synchronously, for nothing will bring the deliveries back.
 func (d *Dispatcher) Expire(ctx context.Context, key LaneKey, age time.Duration) (int64, error) {
-	tag, err := d.pool.Exec(ctx, expireSQL, key.BusinessID, key.WebhookID, age)
+	tag, err := d.pool.Exec(ctx, expireSQL, key.BusinessID, key.WebhookID, age, ExpireStep)
 	return tag.RowsAffected(), database.Coded(err)
 }
