@@ -12,8 +12,8 @@ const claimSQL = `WITH c AS MATERIALIZED (
     ORDER BY due_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE webhook_lanes l SET owner = $2, epoch = l.epoch + 1, due_at = now() + $3::interval
-FROM c JOIN webhooks w ON w.business_id = c.business_id AND w.id = c.webhook_id
-WHERE l.business_id = c.business_id AND l.webhook_id = c.webhook_id
+FROM c JOIN webhooks w ON w.business_id = ANY (ARRAY[c.business_id]) AND w.id = c.webhook_id
+WHERE l.business_id = ANY (ARRAY[c.business_id]) AND l.webhook_id = c.webhook_id
 RETURNING l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns
 
 const laneConfigColumns = `l.config_version, l.breaker_failures, l.breaker_resets, l.failing_since IS NOT NULL,

@@ -48,7 +48,7 @@ type Fetched struct {
 const fetchSQL = `SELECT w.n, l.touches, l.config_version, d.id, d.event_id, d.run, d.attempt_count, d.run_attempt, d.ready
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::boolean[])
      WITH ORDINALITY AS w (business_id, webhook_id, epoch, want, ordered, n)
-JOIN webhook_lanes l ON l.business_id = w.business_id AND l.webhook_id = w.webhook_id
+JOIN webhook_lanes l ON l.business_id = ANY (ARRAY[w.business_id]) AND l.webhook_id = w.webhook_id
      AND l.owner = $6 AND l.epoch = w.epoch
 LEFT JOIN LATERAL (
     (SELECT id, event_id, run, attempt_count, run_attempt, true AS ready FROM webhook_deliveries
@@ -119,7 +119,7 @@ type Message struct {
 
 const messagesSQL = `SELECT e.business_id, e.id, e.type, e.body, e.created_at
 FROM unnest($1::uuid[], $2::uuid[]) AS k (business_id, id)
-JOIN webhook_events e ON e.business_id = k.business_id AND e.id = k.id`
+JOIN webhook_events e ON e.business_id = ANY (ARRAY[k.business_id]) AND e.id = k.id`
 
 // Messages reads events. They are read apart from the deliveries so that what is
 // in hand already, and what many endpoints get, is not read again and again.

@@ -32,13 +32,13 @@ const heartbeatSQL = `WITH h AS MATERIALIZED (
     SELECT l.business_id, l.webhook_id, h.epoch, h.health, h.attempts, h.successes
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $8::int[], $9::int[])
          AS h (business_id, webhook_id, epoch, health, attempts, successes)
-    JOIN webhook_lanes l ON l.business_id = h.business_id AND l.webhook_id = h.webhook_id
+    JOIN webhook_lanes l ON l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id
          AND l.owner = $5 AND l.epoch = h.epoch
-    ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
+    ORDER BY h.business_id, h.webhook_id FOR NO KEY UPDATE OF l
 )
 UPDATE webhook_lanes l SET due_at = now() + $6::interval, failing_since = ` + failingSince + `,
     ` + recentColumns + `
-FROM h WHERE l.business_id = h.business_id AND l.webhook_id = h.webhook_id AND l.owner = $5 AND l.epoch = h.epoch
+FROM h WHERE l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id AND l.owner = $5 AND l.epoch = h.epoch
 RETURNING l.business_id, l.webhook_id, l.epoch, l.touches, l.config_version, l.blocked_until > now(),
           coalesce(l.failing_since < now() - $7::interval, false)`
 

@@ -32,9 +32,9 @@ const releaseSQL = `WITH h AS MATERIALIZED (
     FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::float8[], $6::boolean[], $7::int[], $8::smallint[],
                 $11::int[], $12::int[])
          AS r (business_id, webhook_id, epoch, touches, block_s, ordered, failures, health, attempts, successes)
-    JOIN webhook_lanes l ON l.business_id = r.business_id AND l.webhook_id = r.webhook_id
+    JOIN webhook_lanes l ON l.business_id = ANY (ARRAY[r.business_id]) AND l.webhook_id = r.webhook_id
          AND l.owner = $9 AND l.epoch = r.epoch AND l.touches = r.touches
-    ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
+    ORDER BY r.business_id, r.webhook_id FOR NO KEY UPDATE OF l
 )
 UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_since = ` + failingSince + `,
     ` + recentColumns + `,
@@ -48,7 +48,7 @@ UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_
               WHERE d.business_id = l.business_id AND d.webhook_id = l.webhook_id AND d.status = 'pending'
               ORDER BY d.next_attempt_at, d.id LIMIT 1)
         END, 'infinity'))
-FROM h WHERE l.business_id = h.business_id AND l.webhook_id = h.webhook_id
+FROM h WHERE l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id
   AND l.owner = $9 AND l.epoch = h.epoch AND l.touches = h.touches
 RETURNING l.business_id, l.webhook_id, coalesce(l.failing_since < now() - $10::interval, false)`
 
