@@ -58,9 +58,9 @@ type Dispatcher struct {
 	metrics   *metrics
 	log       *logrus.Entry
 
-	// events, parts, claim and changed wake the loops, claimLate after others have
-	// had their chance; completions leads to the writer.
-	events, claim, claimLate, changed chan struct{}
+	// events, parts, claim and changed wake the loops; completions leads to the
+	// writer.
+	events, claim, changed chan struct{}
 
 	parts       [outbox.Parts]chan struct{}
 	completions chan completion
@@ -85,7 +85,6 @@ func New(db *database.DB, options Options, log *logrus.Logger) (*Dispatcher, err
 		client:  newClient(newGuard(options.AllowInsecure, through), options.Timeout, options.RootCAs),
 		metrics: newMetrics(),
 		events:  make(chan struct{}, 1), claim: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		claimLate:   make(chan struct{}, 1),
 		completions: make(chan completion, completionQueue),
 	}
 	for part := range d.parts {

@@ -36,16 +36,17 @@ func TestATenantWithMoreLanesThanAProcessHoldsLeavesRoom(t *testing.T) {
 	crowd, other := k.business(), k.business()
 	slow := k.receiver(crowd, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
 	slow.answer = func(http.ResponseWriter, *http.Request, string, int) { time.Sleep(30 * time.Millisecond) }
-	for range maxLanes + 40 {
+	const most = 200
+	for range most + 40 {
 		slow.verifier = nil
 		slow.register(crowd, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
 	}
 	quick := k.receiver(other, nil)
-	k.events(crowd, 100) // ten seconds of work for the lanes that are held first
-	k.start(nil)
-	k.eventually(10*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_lanes WHERE owner IS NOT NULL`) >= maxLanes }, "crowded")
+	k.events(crowd, 200) // half a minute of work for the lanes that are held first
+	k.start(func(d *Dispatcher) { d.scheduler.most = most })
+	k.eventually(10*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_lanes WHERE owner IS NOT NULL`) >= most }, "crowded")
 	ids := k.events(other, 5)
-	k.eventually(5*time.Second, func() bool { return quick.distinct() == len(ids) }, "another tenant gets room")
+	k.eventually(15*time.Second, func() bool { return quick.distinct() == len(ids) }, "another tenant gets room")
 }
 
 func TestWorkForLanesOfAnotherProcessReachesItAtOnce(t *testing.T) {

@@ -77,7 +77,7 @@ func (s *scheduler) vacancies() int {
 	if s.stopped {
 		return 0
 	}
-	return max(0, maxLanes-len(s.lanes))
+	return max(0, s.most-len(s.lanes))
 }
 
 // crowd says whether lanes wait for room.

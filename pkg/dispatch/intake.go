@@ -96,7 +96,7 @@ func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
 		if result.Due {
 			signal(d.claim)
 		}
-		elsewhere := result.Due && (d.scheduler.excess() || d.scheduler.vacancies() == 0)
+		elsewhere := result.Due && min(d.scheduler.allowance(), d.scheduler.vacancies()) == 0
 		if len(result.Foreign) > 0 || elsewhere {
 			if err := d.store.NotifyLanes(ctx, result.Foreign, elsewhere); err != nil {
 				return err
@@ -106,20 +106,22 @@ func (d *Dispatcher) fanOutPart(ctx context.Context, part int16) error {
 	return nil
 }
 
-// lease claims lanes that are due until ctx ends.
+// lease claims lanes that are due until ctx ends: at once what is missing to the
+// process's share, the rest when others have had their chance.
 func (d *Dispatcher) lease(ctx context.Context) {
+	var late <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.claim:
-			if d.scheduler.excess() {
-				time.AfterFunc(courtesy, func() { signal(d.claimLate) })
-				continue
+			if !d.claimLanes(ctx, d.scheduler.allowance()) && late == nil {
+				late = time.After(courtesy)
 			}
-		case <-d.claimLate:
+		case <-late:
+			late = nil
+			d.claimLanes(ctx, claimBatch)
 		}
-		d.claimLanes(ctx)
 	}
 }
 
@@ -136,16 +138,18 @@ func (d *Dispatcher) fetch(ctx context.Context) {
 	}
 }
 
-func (d *Dispatcher) claimLanes(ctx context.Context) {
-	limit := min(d.scheduler.vacancies(), claimBatch)
+// claimLanes claims up to so many lanes; it returns false when there may be more
+// than it was allowed.
+func (d *Dispatcher) claimLanes(ctx context.Context, allowed int) bool {
+	limit := min(d.scheduler.vacancies(), claimBatch, allowed)
 	if limit == 0 {
-		return
+		return allowed > 0
 	}
 	sentAt := time.Now()
 	rows, err := d.store.Claim(ctx, limit)
 	if err != nil {
 		d.trouble(ctx, "claim", err)
-		return
+		return true
 	}
 	for i := range rows {
 		t, err := newTarget(&rows[i], d.options.Keyring)
@@ -155,9 +159,11 @@ func (d *Dispatcher) claimLanes(ctx context.Context) {
 		d.scheduler.hold(rows[i], t, sentAt)
 	}
 	d.scheduler.crowd(len(rows) == limit)
-	if len(rows) == limit {
-		signal(d.claim)
+	if len(rows) < limit {
+		return true
 	}
+	signal(d.claim)
+	return limit < allowed
 }
 
 func (d *Dispatcher) fetchLanes(ctx context.Context) {

@@ -16,6 +16,7 @@ type scheduler struct {
 	mu       sync.Mutex
 	free     sync.Cond // a slot may find work, or the scheduler has stopped
 	slots    int
+	most     int // lanes
 	inFlight int
 	slow     int
 	stopped  bool
@@ -35,7 +36,7 @@ type scheduler struct {
 
 func newScheduler(slots int) *scheduler {
 	s := &scheduler{
-		slots: slots, body: firstGuess, lanes: make(map[outbox.LaneKey]*lane), tenants: make(map[models.BusinessID]*tenant),
+		slots: slots, most: maxLanes, body: firstGuess, lanes: make(map[outbox.LaneKey]*lane), tenants: make(map[models.BusinessID]*tenant),
 		fetch: make(chan struct{}, 1), keep: make(chan struct{}, 1),
 	}
 	s.free.L = &s.mu

@@ -13,10 +13,12 @@ const (
 	// settledAfter is how long a lane is held at least before it is given away:
 	// one that is done sooner needs nobody else.
 	settledAfter = time.Second
-	// courtesy is how long a dispatcher with more than its share of lanes leaves
-	// others that wait to those with less. It bounds what a share costs that
-	// nobody takes: the peer may have just died.
+	// courtesy is how long a dispatcher leaves lanes beyond its share to those with
+	// less. It bounds what a share costs that nobody takes: the peer may have just
+	// died.
 	courtesy = 100 * time.Millisecond
+	// leastShare is what everybody may claim without courtesy.
+	leastShare = 4
 )
 
 // balance tells the other dispatchers how much this one has to do and learns it
@@ -47,23 +49,25 @@ func (s *scheduler) countBusy() (n int) {
 	return n
 }
 
-// balance works the share out; it holds until the next heartbeat. A difference
-// counts when two heartbeats have seen it: lanes of a trickle are busy by chance.
+// balance works the share out; it holds until the next heartbeat. Lanes are given
+// away when two heartbeats have seen a difference: those of a trickle are busy by
+// chance.
 func (s *scheduler) balance(peers outbox.Peers, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mine := s.countBusy()
 	all, members := mine+peers.Lanes, peers.Count+1
 	share := (all + members - 1) / members
-	if peers.Fewest >= all/members || mine <= share {
+	if peers.Count == 0 || min(mine, peers.Fewest) >= all/members {
 		s.share, s.uneven = 0, false
 		return
 	}
-	if !s.uneven {
-		s.uneven = true
+	s.share = max(share, leastShare)
+	again := s.uneven
+	s.uneven = true
+	if !again || mine <= share {
 		return
 	}
-	s.share = share
 	var give []*lane
 	for _, l := range s.lanes {
 		if l.busy() && now.Sub(l.since) >= settledAfter && !l.breaker.probing() {
@@ -79,9 +83,13 @@ func (s *scheduler) balance(peers outbox.Peers, now time.Time) {
 	signal(s.keep)
 }
 
-// excess reports that this process has its share, so that others claim first.
-func (s *scheduler) excess() bool {
+// allowance is how many lanes may be claimed before others have had their chance:
+// what is missing to the share, or any number while nobody is short of lanes.
+func (s *scheduler) allowance() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.share > 0 && s.countBusy() >= s.share
+	if s.share == 0 {
+		return s.most
+	}
+	return max(0, s.share-s.countBusy())
 }
