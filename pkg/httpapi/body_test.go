@@ -21,6 +21,7 @@ func TestTheZeroIDIsUnknown(t *testing.T) {
 	for _, path := range []string{
 		"/v1/accounts/" + zero, "/v1/accounts/" + zero + "/balance", "/v1/accounts/" + zero + "/entries",
 		"/v1/transactions?account_id=" + zero, "/v1/holds?account_id=" + zero,
+		"/v1/transactions?reverses_transaction_id=txn_00000000000000000000000000", "/v1/transactions?hold_id=hold_00000000000000000000000000",
 		"/v1/transactions/txn_00000000000000000000000000", "/v1/holds/hold_00000000000000000000000000",
 	} {
 		api.Do(t, "GET", path, nil).RequireProblem(t, 404, errs.NotFound)

@@ -37,6 +37,9 @@ func TestHoldsOverHTTP(t *testing.T) {
 	shown := api.Do(t, "GET", hold, nil)
 	shown.Require(t, http.StatusOK)
 	require.Contains(t, string(shown.Body), `"captured_amount":20,"currency":"USD","status":"voided"`)
+	captures := api.Do(t, "GET", "/v1/transactions?hold_id="+created.String(t, "id"), nil)
+	captures.Require(t, http.StatusOK)
+	require.JSONEq(t, `{"data":[`+string(captured.Body)+`],"has_more":false,"next_cursor":null}`, string(captures.Body))
 	list := api.Do(t, "GET", "/v1/holds?status=voided&account_id="+a, nil)
 	list.Require(t, http.StatusOK)
 	require.Contains(t, string(list.Body), created.String(t, "id"))
@@ -61,6 +64,7 @@ func TestHoldsOverHTTP(t *testing.T) {
 	}
 	stranger := api.NewTenant(t)
 	api.Do(t, "GET", hold, nil, apitest.Key(stranger.Key)).RequireProblem(t, 404, errs.NotFound)
+	api.Do(t, "GET", "/v1/transactions?hold_id="+created.String(t, "id"), nil, apitest.Key(stranger.Key)).RequireProblem(t, 404, errs.NotFound)
 	api.Do(t, "POST", hold+"/void", nil, apitest.Key(stranger.Key)).RequireProblem(t, 404, errs.NotFound)
 }
 
@@ -78,9 +82,19 @@ func TestReversalsOverHTTP(t *testing.T) {
 	api.Do(t, "POST", path+"/reverse", `{"amount":71}`).RequireProblem(t, 422, errs.ValidationFailed)
 	api.Do(t, "POST", path+"/reverse", nil).Require(t, http.StatusCreated)
 	api.Do(t, "POST", path+"/reverse", nil).RequireProblem(t, 409, errs.InvalidState)
+	// Linked both ways: each reversal names the original, which leads to them all.
+	links := "/v1/transactions?reverses_transaction_id=" + original.String(t, "id")
+	newest := api.Do(t, "GET", links+"&limit=1", nil)
+	newest.Require(t, http.StatusOK)
+	require.Contains(t, string(newest.Body), `"amount":70`)
+	oldest := api.Do(t, "GET", links+"&cursor="+newest.String(t, "next_cursor"), nil)
+	oldest.Require(t, http.StatusOK)
+	require.Contains(t, string(oldest.Body), part.String(t, "id"))
+	require.Contains(t, string(oldest.Body), `"has_more":false`)
 	api.Do(t, "POST", "/v1/transactions/"+part.String(t, "id")+"/reverse", nil).RequireProblem(t, 409, errs.InvalidState)
 	stranger := api.NewTenant(t)
 	api.Do(t, "POST", path+"/reverse", nil, apitest.Key(stranger.Key)).RequireProblem(t, 404, errs.NotFound)
+	api.Do(t, "GET", links, nil, apitest.Key(stranger.Key)).RequireProblem(t, 404, errs.NotFound)
 	require.Contains(t, string(api.Do(t, "GET", "/v1/accounts/"+a+"/balance", nil).Body), `"balance":100`)
 }
 

@@ -133,7 +133,9 @@ func (a *API) listTransactions(c *gin.Context) error {
 		list += "/" + account.String()
 	}
 	p, after := pageByID[models.TransactionPrefix](q, list)
+	reverses, hold := queryID[models.TransactionPrefix](q, "reverses_transaction_id"), queryID[models.HoldPrefix](q, "hold_id")
 	filter := ledger.TransactionFilter{
+		Reverses: orZero(reverses), Hold: orZero(hold),
 		Account: orZero(account),
 		Type: models.TransactionType(orZero(q.oneOf("type",
 			string(models.Credit), string(models.Debit), string(models.Transfer)))),
@@ -146,7 +148,7 @@ func (a *API) listTransactions(c *gin.Context) error {
 	if err := q.Err(); err != nil {
 		return err
 	}
-	if err := a.requireAccount(c, account); err != nil {
+	if err := a.requireFilters(c, account, reverses, hold); err != nil {
 		return err
 	}
 	transactions, err := a.Ledger.Transactions(c.Request.Context(), businessOf(c), filter, orZero(after), p.Limit+1)
@@ -156,6 +158,25 @@ func (a *API) listTransactions(c *gin.Context) error {
 	return respond(c, http.StatusOK, newList(p, transactions,
 		func(t wire.Transaction) wire.Transaction { return t },
 		func(t wire.Transaction) []byte { return positionID(t.ID) }))
+}
+
+// requireFilters answers filters by what the business does not have as the things
+// themselves would be answered.
+func (a *API) requireFilters(c *gin.Context, account *models.AccountID, reverses *models.TransactionID, hold *models.HoldID) error {
+	if err := a.requireAccount(c, account); err != nil {
+		return err
+	}
+	if reverses != nil {
+		if _, err := a.Ledger.Transaction(c.Request.Context(), businessOf(c), *reverses); err != nil {
+			return err
+		}
+	}
+	if hold != nil {
+		if _, err := a.Ledger.Hold(c.Request.Context(), businessOf(c), *hold); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // requireAccount answers a filter by an account that the business does not have

@@ -104,10 +104,12 @@ func TestListsWalkTheirIndexes(t *testing.T) {
 		[]any{business, account, 20})
 	plan("accounts", "business_accounts_pkey", `SELECT * FROM business_accounts WHERE business_id = $1 AND id < $2 ORDER BY id DESC LIMIT 51`,
 		[]any{business, models.AccountID{6: 0x70, 8: 0x80, 14: 3, 15: 200}})
-	// One row at most: a unique index finds it, and what little comes is sorted.
+	// An index finds the few rows that there can be, and what comes is sorted.
 	for index, filter := range map[string]TransactionFilter{
 		"transactions_reference_key":   {Reference: "r-10"},
 		"transactions_idempotency_key": {IdempotencyKey: "k-10"},
+		"transactions_reverses_idx":    {Reverses: after},
+		"transactions_hold_idx":        {Hold: models.HoldID(after)},
 	} {
 		sql, args := filter.list(business, models.TransactionID{}, 51)
 		text := explain(t, tx, sql, args...)

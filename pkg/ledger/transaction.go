@@ -45,6 +45,10 @@ type TransactionFilter struct {
 	Type           models.TransactionType
 	Reference      string
 	IdempotencyKey string
+	// Reverses is the transaction that they reverse, Hold the hold that they
+	// captured.
+	Reverses models.TransactionID
+	Hold     models.HoldID
 	// CreatedAfter and CreatedBefore are exclusive; nil does not narrow.
 	CreatedAfter, CreatedBefore *time.Time
 	// Metadata must contain all these pairs.
@@ -146,6 +150,12 @@ func (f TransactionFilter) narrow(q *query) {
 	}
 	if f.Reference != "" {
 		q.where("t.reference = %s", f.Reference)
+	}
+	if !f.Reverses.IsZero() {
+		q.where("t.reverses_transaction_id = %s", f.Reverses)
+	}
+	if !f.Hold.IsZero() {
+		q.where("t.hold_id = %s", f.Hold)
 	}
 	if f.IdempotencyKey != "" {
 		q.where("t.idempotency_key = %s", f.IdempotencyKey)
