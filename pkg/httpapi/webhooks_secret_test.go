@@ -21,8 +21,8 @@ func verifies(t *testing.T, secret string, r receipt) bool {
 	return verifier.Verify(r.body, r.header) == nil
 }
 
-// A lane that is never idle is never claimed again: its holder must take a new
-// secret up, and drop the old one when its grace is over, in the middle of sending.
+// The receiver sees three stages in this order, and in each of them whoever knows a
+// secret that is live can verify everything.
 func TestARotatedSecretSignsThroughItsGracePeriod(t *testing.T) {
 	t.Parallel()
 	api := apitest.New(t)
