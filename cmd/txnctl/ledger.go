@@ -34,7 +34,7 @@ func (s *session) withAccount(
 		return err
 	}
 	return s.withDB(ctx, func(db *database.DB) error {
-		business, err := ownerOf(ctx, db, accountOwnerSQL, "account", id)
+		business, err := ledger.OwnerOf(ctx, db, id)
 		if err != nil {
 			return err
 		}

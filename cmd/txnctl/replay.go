@@ -3,109 +3,143 @@ package main
 import (
 	"context"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"gorm.io/gorm"
 
 	"github.com/txn-service/txn/pkg/audit"
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
+	"github.com/txn-service/txn/pkg/wire"
 )
 
-var replayView = view[outbox.ReplayCount]{
-	shape: func(c outbox.ReplayCount) any { return c },
-	columns: []column[outbox.ReplayCount]{
-		{title: "MATCHED", cell: func(c outbox.ReplayCount) string { return strconv.FormatInt(c.Matched, 10) }},
-		{title: "REPLAYED", cell: func(c outbox.ReplayCount) string { return strconv.FormatInt(c.Replayed, 10) }},
-		{title: "PENDING", cell: func(c outbox.ReplayCount) string { return strconv.FormatInt(c.Pending, 10) }},
-	},
-}
-
-// replayFlags say what to replay.
+// replayFlags say what to replay and how.
 type replayFlags struct {
-	delivery, endpoint, business, since string
-	options                             outbox.ReplayOptions
+	delivery, event, endpoint, business string
+	since, until                        string
+	eventTypes                          []string
+	failedOnly, dryRun, noWait          bool
+	rate                                float64
 }
 
 func newWebhookReplay(s *session) *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
-		Use: "replay --delivery DELIVERY | --endpoint WEBHOOK | --business BUSINESS", Short: "Send deliveries again",
-		Long: `Send deliveries again: one (delivered or failed), or all that failed on an endpoint
-or in a business. They keep their id and webhook-id, so that receivers can tell
-them for duplicates, and start the retry schedule anew. What is pending is
-counted and left alone, and a replay that was interrupted goes on when it is
-repeated. --dry-run only counts.`,
+		Use:   "replay --delivery DELIVERY | --event EVENT [--endpoint WEBHOOK] | --endpoint WEBHOOK | --business BUSINESS",
+		Short: "Send deliveries again",
+		Long: `Send deliveries again. They keep their id and webhook-id, so that receivers can
+tell them for duplicates, and start the retry schedule anew; what is pending is
+counted and left alone. --dry-run only counts.
+
+  --delivery  one delivery, whether it was delivered or failed
+  --event     one event, to every endpoint that subscribes to it or had it, or to
+              the one named by --endpoint
+  --endpoint  what failed on an endpoint; with --since also the events that match
+              its filter and that it never had, older than the endpoint or not
+  --business  what failed on the endpoints of a business, disabled ones left out
+
+One delivery and one event are due at once. The others become a replay that the
+dispatchers work off, --rate deliveries a second: it goes on whatever happens to
+txnctl, which only waits for it. The subcommands list, show, watch and cancel
+such replays.`,
 		Example: `  txnctl webhook replay --delivery dlv_01h455vb4pex5vsknk084sn02q
+  txnctl webhook replay --event evt_01h455vb4pex5vsknk084sn02q --endpoint wh_01h455vb4pex5vsknk084sn02q
   txnctl webhook replay --endpoint wh_01h455vb4pex5vsknk084sn02q --since 2026-01-01T00:00:00Z --dry-run
-  txnctl webhook replay --business biz_01h455vb4pex5vsknk084sn02q --rate 50`,
+  txnctl webhook replay --business biz_01h455vb4pex5vsknk084sn02q --rate 50 --no-wait`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := flags.check(cmd); err != nil {
+			if err := flags.check(); err != nil {
 				return err
 			}
 			return s.withDB(cmd.Context(), func(db *database.DB) error { return s.replay(cmd.Context(), db, flags) })
 		},
 	}
-	cmd.Flags().StringVar(&flags.delivery, "delivery", "", "`id` of one delivery")
-	cmd.Flags().StringVar(&flags.endpoint, "endpoint", "", "`id` of an endpoint: all that failed on it")
-	cmd.Flags().StringVar(&flags.business, "business", "", "`id` of a business: all that failed on its endpoints")
-	cmd.Flags().StringVar(&flags.since, "since", "", "leave out what ended before this `time` (RFC 3339)")
-	cmd.Flags().Float64Var(&flags.options.Rate, "rate", outbox.DefaultReplayRate, "deliveries per second")
-	cmd.Flags().BoolVar(&flags.options.DryRun, "dry-run", false, "count, and change nothing")
+	cmd.AddCommand(newReplayList(s), newReplayShow(s), newReplayWatch(s), newReplayCancel(s))
+	set := cmd.Flags()
+	set.StringVar(&flags.delivery, "delivery", "", "`id` of one delivery")
+	set.StringVar(&flags.event, "event", "", "`id` of one event")
+	set.StringVar(&flags.endpoint, "endpoint", "", "`id` of an endpoint (--webhook is the same)")
+	set.StringVar(&flags.business, "business", "", "`id` of a business")
+	set.StringVar(&flags.since, "since", "", "leave out events created before this `time` (RFC 3339)")
+	set.StringVar(&flags.until, "until", "", "leave out events created at or after this `time` (RFC 3339)")
+	set.StringSliceVar(&flags.eventTypes, "event-types", nil, "leave out events of other `types`, such as hold.*,account.created")
+	set.BoolVar(&flags.failedOnly, "failed-only", false, "with --endpoint and --since, leave out what it never had")
+	set.Float64Var(&flags.rate, "rate", outbox.DefaultReplayRate, "deliveries per second")
+	set.BoolVar(&flags.dryRun, "dry-run", false, "count, and change nothing")
+	set.BoolVar(&flags.noWait, "no-wait", false, "do not wait until it is done")
+	endpointAlias(cmd)
 	return cmd
 }
 
-func (f *replayFlags) check(cmd *cobra.Command) error {
+// endpointAlias lets a command take --webhook for --endpoint.
+func endpointAlias(cmd *cobra.Command) {
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "webhook" {
+			name = "endpoint"
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+func (f *replayFlags) check() error {
 	named := 0
-	for _, name := range []string{"delivery", "endpoint", "business"} {
-		if cmd.Flags().Changed(name) {
+	for _, id := range []string{f.delivery, f.event, f.endpoint, f.business} {
+		if id != "" {
 			named++
 		}
 	}
+	single := f.delivery != "" || f.event != ""
 	switch {
-	case named != 1:
-		return usagef("name what to replay by one of --delivery, --endpoint and --business")
-	case f.since != "" && f.delivery != "":
-		return usagef("--since goes with --endpoint or --business")
-	case f.options.Rate <= 0:
+	case named != 1 && (named != 2 || f.event == "" || f.endpoint == ""):
+		return usagef("name what to replay by one of --delivery, --event, --endpoint and --business; an --event may go to one --endpoint")
+	case single && (f.since != "" || f.until != "" || len(f.eventTypes) > 0 || f.failedOnly):
+		return usagef("--since, --until, --event-types and --failed-only go with --endpoint or --business")
+	case f.rate <= 0:
 		return usagef("--rate must be positive")
 	}
 	return nil
 }
 
 // selection finds what the flags name, and how the audit log calls it.
-func (f *replayFlags) selection(ctx context.Context, db *database.DB) (selection outbox.ReplaySelection, target string, err error) {
-	if selection.Since, err = timeFlag("since", f.since); err != nil {
-		return selection, "", err
+func (f *replayFlags) selection(ctx context.Context, db *database.DB) (s outbox.ReplaySelection, target string, err error) {
+	s.FailedOnly, s.EventTypes = f.failedOnly, f.eventTypes
+	if s.Since, err = timeFlag("since", f.since); err != nil {
+		return s, "", err
+	}
+	if s.Until, err = timeFlag("until", f.until); err != nil {
+		return s, "", err
+	}
+	if f.endpoint != "" {
+		if s.WebhookID, err = parseID[models.WebhookPrefix]("webhook", f.endpoint); err != nil {
+			return s, "", err
+		}
 	}
 	switch {
 	case f.delivery != "":
-		if selection.DeliveryID, err = parseID[models.DeliveryPrefix]("delivery", f.delivery); err != nil {
-			return selection, "", err
+		if s.DeliveryID, err = parseID[models.DeliveryPrefix]("delivery", f.delivery); err != nil {
+			return s, "", err
 		}
-		selection.BusinessID, err = ownerOf(ctx, db, deliveryOwnerSQL, "delivery", selection.DeliveryID)
-		return selection, f.delivery, err
+		s.BusinessID, err = webhook.OwnerOfDelivery(ctx, db, s.DeliveryID)
+		return s, f.delivery, err
+	case f.event != "":
+		if s.EventID, err = parseID[models.EventPrefix]("event", f.event); err != nil {
+			return s, "", err
+		}
+		s.BusinessID, err = webhook.OwnerOfEvent(ctx, db, s.EventID)
+		return s, f.event, err
 	case f.endpoint != "":
-		if selection.WebhookID, err = parseID[models.WebhookPrefix]("webhook", f.endpoint); err != nil {
-			return selection, "", err
-		}
-		selection.BusinessID, err = ownerOf(ctx, db, webhookOwnerSQL, "webhook", selection.WebhookID)
-		return selection, f.endpoint, err
+		s.BusinessID, err = webhook.OwnerOf(ctx, db, s.WebhookID)
+		return s, f.endpoint, err
 	default:
-		if selection.BusinessID, err = parseID[models.BusinessPrefix]("business", f.business); err != nil {
-			return selection, "", err
+		if s.BusinessID, err = parseID[models.BusinessPrefix]("business", f.business); err != nil {
+			return s, "", err
 		}
-		return selection, f.business, checkBusiness(ctx, db, selection.BusinessID)
+		return s, f.business, checkBusiness(ctx, db, s.BusinessID)
 	}
-}
-
-// replayRecord is a replay as the audit log shows it.
-type replayRecord struct {
-	outbox.ReplayCount
-	Since *time.Time `json:"since,omitempty"`
-	Error string     `json:"error,omitempty"`
 }
 
 func (s *session) replay(ctx context.Context, db *database.DB, flags replayFlags) error {
@@ -113,33 +147,76 @@ func (s *session) replay(ctx context.Context, db *database.DB, flags replayFlags
 	if err != nil {
 		return err
 	}
-	bar := s.newProgress("deliveries", unknownTotal)
-	flags.options.Progress = func(count outbox.ReplayCount) { bar.at(count.Matched, 0) }
-	count, failure := outbox.Replay(ctx, db, selection, flags.options)
-	bar.end()
-	if !flags.options.DryRun && (failure == nil || count.Replayed > 0) {
-		// Steps commit on their own: what an interrupted replay did is on record too.
-		if err := recordReplay(context.WithoutCancel(ctx), db, selection, target, count, failure); err != nil {
+	// Counted beforehand: a progress bar needs an end.
+	count, err := webhook.CountReplay(db.Gorm.WithContext(ctx), selection, flags.rate)
+	if err != nil {
+		return err
+	}
+	if flags.dryRun {
+		return printOne(s, dryRunView, count)
+	}
+	var row models.Replay
+	err = db.InTx(ctx, func(tx *gorm.DB) (err error) {
+		if row, err = webhook.StartReplay(tx, selection, flags.rate, &count.Matched); err != nil {
 			return err
 		}
+		return audit.Append(ctx, tx, audit.Change{
+			Business: row.BusinessID, Actor: operator(), Action: audit.WebhookReplayed, Target: target, After: wire.NewReplay(row),
+		})
+	})
+	if err != nil {
+		return err
 	}
-	if failure != nil {
-		return failure
+	if row.Status.Open() && flags.noWait {
+		s.note("Replay %s is queued: look at it with `txnctl webhook replay show %s`.", row.ID, row.ID)
+		return printOne(s, replayView, row)
 	}
-	return printOne(s, replayView, count)
+	return s.awaitReplay(ctx, db, row)
 }
 
-func recordReplay(
-	ctx context.Context, db *database.DB, selection outbox.ReplaySelection, target string, count outbox.ReplayCount, failure error,
-) error {
-	record := replayRecord{ReplayCount: count}
-	if !selection.Since.IsZero() {
-		record.Since = &selection.Since
+var dryRunView = view[models.ReplayCount]{
+	shape: func(c models.ReplayCount) any { return wire.NewReplayDryRun(c) },
+	columns: []column[models.ReplayCount]{
+		{title: "MATCHED", cell: func(c models.ReplayCount) string { return numberCell(c.Matched) }},
+		{title: "MISSING", cell: func(c models.ReplayCount) string { return numberCell(c.Missing) }},
+		{title: "PENDING", cell: func(c models.ReplayCount) string { return numberCell(c.Pending) }},
+		{title: "SKIPPED", cell: func(c models.ReplayCount) string { return numberCell(c.Skipped) }},
+	},
+}
+
+var replayView = view[models.Replay]{
+	shape: func(r models.Replay) any { return wire.NewReplay(r) },
+	columns: []column[models.Replay]{
+		{title: "ID", cell: func(r models.Replay) string { return r.ID.String() }},
+		{title: "OF", cell: replayedCell},
+		{title: "STATUS", cell: func(r models.Replay) string { return string(r.Status) }},
+		{title: "REASON", cell: func(r models.Replay) string { return optionalCell(r.FailureReason) }, detail: true},
+		{title: "SINCE", cell: func(r models.Replay) string { return optionalTimeCell(r.Since) }, detail: true},
+		{title: "UNTIL", cell: func(r models.Replay) string { return timeCell(r.Until) }, detail: true},
+		{title: "EVENTS", cell: func(r models.Replay) string { return orNone(strings.Join(r.EventTypes, ",")) }, detail: true},
+		{title: "RATE", cell: func(r models.Replay) string { return strconv.FormatFloat(r.Rate, 'f', -1, 64) }, detail: true},
+		{title: "MATCHED", cell: func(r models.Replay) string { return numberCell(r.Matched) }},
+		{title: "MISSING", cell: func(r models.Replay) string { return numberCell(r.Missing) }, detail: true},
+		{title: "REPLAYED", cell: func(r models.Replay) string { return numberCell(r.Replayed) }},
+		{title: "PENDING", cell: func(r models.Replay) string { return numberCell(r.Pending) }},
+		{title: "SKIPPED", cell: func(r models.Replay) string { return numberCell(r.Skipped) }, detail: true},
+		{title: "CREATED", cell: func(r models.Replay) string { return timeCell(r.CreatedAt) }},
+		{title: "FINISHED", cell: func(r models.Replay) string { return optionalTimeCell(r.FinishedAt) }, detail: true},
+	},
+}
+
+func numberCell(n int64) string { return strconv.FormatInt(n, 10) }
+
+// replayedCell is what a replay is of.
+func replayedCell(r models.Replay) string {
+	switch {
+	case r.DeliveryID != nil:
+		return r.DeliveryID.String()
+	case r.EventID != nil:
+		return r.EventID.String()
+	case r.WebhookID != nil:
+		return r.WebhookID.String()
+	default:
+		return r.BusinessID.String()
 	}
-	if failure != nil {
-		record.Error = describe(failure)
-	}
-	return audit.Append(ctx, db.Gorm, audit.Change{
-		Business: selection.BusinessID, Actor: operator(), Action: audit.WebhookReplayed, Target: target, After: record,
-	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -45,9 +46,20 @@ func (c *cli) run(t *testing.T, args ...string) result {
 // converse runs a command with somebody (or something) at its standard input.
 func (c *cli) converse(t *testing.T, in string, terminal bool, args ...string) result {
 	t.Helper()
+	return c.execute(t, t.Context(), in, terminal, args...)
+}
+
+// runUntil runs a command that is interrupted when ctx ends.
+func (c *cli) runUntil(t *testing.T, ctx context.Context, args ...string) result {
+	t.Helper()
+	return c.execute(t, ctx, "", false, args...)
+}
+
+func (c *cli) execute(t *testing.T, ctx context.Context, in string, terminal bool, args ...string) result {
+	t.Helper()
 	var out, errOut bytes.Buffer
 	s := &session{in: strings.NewReader(in), out: &out, err: &errOut, terminal: terminal}
-	code := execute(t.Context(), s, append([]string{"--config", c.config}, args...))
+	code := execute(ctx, s, append([]string{"--config", c.config}, args...))
 	return result{code: code, out: out.String(), err: errOut.String()}
 }
 

@@ -137,7 +137,7 @@ counted up to 10,000. The signing secret is never shown.`,
 				return err
 			}
 			return s.withDB(cmd.Context(), func(db *database.DB) error {
-				business, err := ownerOf(cmd.Context(), db, webhookOwnerSQL, "webhook", id)
+				business, err := webhook.OwnerOf(cmd.Context(), db, id)
 				if err != nil {
 					return err
 				}
@@ -224,7 +224,7 @@ func (s *session) changeWebhook(
 	do func(tx *gorm.DB, before models.Webhook) (models.Webhook, error),
 ) error {
 	return s.withDB(ctx, func(db *database.DB) error {
-		business, err := ownerOf(ctx, db, webhookOwnerSQL, "webhook", id)
+		business, err := webhook.OwnerOf(ctx, db, id)
 		if err != nil {
 			return err
 		}

@@ -43,6 +43,7 @@ const (
 	WebhookDisabled   Action = "webhook.disabled"
 	WebhookEnabled    Action = "webhook.enabled"
 	WebhookReplayed   Action = "webhook.replayed"
+	ReplayCancelled   Action = "replay.cancelled"
 )
 
 // Change is what an entry tells.

@@ -118,7 +118,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var loops, slots, writer sync.WaitGroup
-	for _, loop := range []func(context.Context){d.listener.Run, d.look, d.lease, d.fetch} {
+	for _, loop := range []func(context.Context){d.listener.Run, d.look, d.lease, d.fetch, d.replay} {
 		loops.Go(func() { loop(ctx) })
 	}
 	for part := range int16(outbox.Parts) {

@@ -20,6 +20,7 @@ func (a *API) listDeliveries(c *gin.Context) error {
 			string(models.DeliveryPending), string(models.DeliveryDelivered), string(models.DeliveryFailed)))),
 		WebhookID: orZero(queryID[models.WebhookPrefix](q, "webhook_id")),
 		EventType: queryEventType(q),
+		Since:     orZero(q.time("since")),
 	}
 	if filter.WebhookID.IsZero() {
 		return a.listAllDeliveries(c, q, filter)

@@ -54,9 +54,16 @@ func (a *API) routes() []route {
 		{remove, "/v1/webhooks/:id", apikey.WebhooksWrite, a.deleteWebhook, 0},
 		{post, "/v1/webhooks/:id/rotate-secret", apikey.WebhooksWrite, a.rotateSecret, 0},
 		{post, "/v1/webhooks/:id/test", apikey.WebhooksWrite, a.testWebhook, 0},
+		{post, "/v1/webhooks/:id/replay", apikey.WebhooksWrite, a.replayWebhook, hasQuery},
 		{get, "/v1/webhook-events", apikey.WebhooksRead, a.listEvents, hasQuery},
 		{get, "/v1/webhook-events/:id", apikey.WebhooksRead, a.showEvent, 0},
+		{post, "/v1/webhook-events/:id/replay", apikey.WebhooksWrite, a.replayEvent, hasQuery},
 		{get, "/v1/webhook-deliveries", apikey.WebhooksRead, a.listDeliveries, hasQuery},
 		{get, "/v1/webhook-deliveries/:id", apikey.WebhooksRead, a.showDelivery, 0},
+		{post, "/v1/webhook-deliveries/:id/replay", apikey.WebhooksWrite, a.replayDelivery, hasQuery},
+		{post, "/v1/webhook-replays", apikey.WebhooksWrite, a.createReplay, hasQuery},
+		{get, "/v1/webhook-replays", apikey.WebhooksRead, a.listReplays, hasQuery},
+		{get, "/v1/webhook-replays/:id", apikey.WebhooksRead, a.showReplay, 0},
+		{post, "/v1/webhook-replays/:id/cancel", apikey.WebhooksWrite, a.cancelReplay, 0},
 	}
 }

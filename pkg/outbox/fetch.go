@@ -59,7 +59,7 @@ LEFT JOIN LATERAL (
     (SELECT id, event_id, run, attempt_count, run_attempt, next_attempt_at <= now() FROM webhook_deliveries
      WHERE w.ordered AND business_id = w.business_id AND webhook_id = w.webhook_id
        AND status = 'pending' AND ordered
-     ORDER BY sequence LIMIT w.want)
+     ORDER BY sequence, event_id LIMIT w.want)
 ) d ON true
 ORDER BY w.n`
 

@@ -43,7 +43,7 @@ UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_
         CASE WHEN h.ordered
         THEN (SELECT d.next_attempt_at FROM webhook_deliveries d
               WHERE d.business_id = l.business_id AND d.webhook_id = l.webhook_id AND d.status = 'pending' AND d.ordered
-              ORDER BY d.sequence LIMIT 1)
+              ORDER BY d.sequence, d.event_id LIMIT 1)
         ELSE (SELECT d.next_attempt_at FROM webhook_deliveries d
               WHERE d.business_id = l.business_id AND d.webhook_id = l.webhook_id AND d.status = 'pending'
               ORDER BY d.next_attempt_at, d.id LIMIT 1)

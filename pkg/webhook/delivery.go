@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -22,12 +23,17 @@ type DeliveryFilter struct {
 	Status    models.DeliveryStatus
 	WebhookID models.WebhookID
 	EventType models.EventType
+	// Since leaves out deliveries of events created before.
+	Since time.Time
 }
 
 // A left join: retention deletes events before deliveries.
 const deliverySQL = `SELECT d.*, e.type AS event_type FROM webhook_deliveries d
 LEFT JOIN webhook_events e ON e.business_id = d.business_id AND e.id = d.event_id
 WHERE d.business_id = ?`
+
+// clockSlack is more than the clocks of two machines differ.
+const clockSlack = time.Hour
 
 // statusSQL spells the states out: a parameter would hide the partial indexes
 // from a generic plan.
@@ -56,6 +62,14 @@ func listDeliveries(db *gorm.DB, business models.BusinessID, filter DeliveryFilt
 	}
 	if filter.EventType != "" {
 		sql, args = sql+` AND e.type = ?`, append(args, filter.EventType)
+	}
+	if filter.Since.Unix() > 0 {
+		sql, args = sql+` AND d.event_id >= ?`, append(args, models.FirstIDAt[models.EventPrefix](filter.Since))
+		if filter.WebhookID.IsZero() {
+			// A delivery is made after its event: this bounds the walk, with room for
+			// the difference of two clocks.
+			sql, args = sql+` AND d.id >= ?`, append(args, models.FirstIDAt[models.DeliveryPrefix](filter.Since.Add(-clockSlack)))
+		}
 	}
 	if after != nil {
 		sql, args = sql+` AND `+order+` < ?`, append(args, after)

@@ -11,6 +11,8 @@ type Delivery struct {
 	WebhookID    models.WebhookID      `json:"webhook_id"`
 	Status       models.DeliveryStatus `json:"status"`
 	AttemptCount int                   `json:"attempt_count"`
+	// Run is 1, and one more per replay.
+	Run int `json:"run"`
 	// NextAttemptAt is null once the delivery has ended.
 	NextAttemptAt *Time     `json:"next_attempt_at"`
 	FailureReason *string   `json:"failure_reason"`
@@ -34,7 +36,7 @@ type Attempt struct {
 func NewDelivery(d models.Delivery, kind models.EventType) Delivery {
 	shape := Delivery{
 		ID: d.ID, EventID: d.EventID, EventType: kind, WebhookID: d.WebhookID, Status: d.Status,
-		AttemptCount: d.AttemptCount, FailureReason: d.FailureReason, CreatedAt: Time(d.CreatedAt),
+		AttemptCount: d.AttemptCount, Run: d.Run, FailureReason: d.FailureReason, CreatedAt: Time(d.CreatedAt),
 	}
 	switch d.Status {
 	case models.DeliveryPending:
