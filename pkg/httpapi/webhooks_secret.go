@@ -13,7 +13,7 @@ import (
 	"github.com/txn-service/txn/pkg/wire"
 )
 
-const scopeRotateSecret models.IdempotencyScope = "webhook.rotate_secret"
+const scopeRotateSecret models.IdempotencyScope = "webhook.rotate_secret" //nolint:gosec // G101: the name of an operation
 
 // secretRotation is the body of POST /v1/webhooks/{id}/rotate-secret; it may be
 // left out.

@@ -25,24 +25,24 @@ const endSQL = `WITH x AS MATERIALIZED (
 UPDATE webhook_deliveries d SET status = 'failed', failure_reason = @reason, finished_at = now()
 FROM x WHERE d.business_id = @business AND d.id = x.id`
 
-// markSQL keeps the reason on the lane while something is left to end.
+// markSQL keeps the reason on the lane while something is left to end, for the next
+// step.
 const markSQL = `UPDATE webhook_lanes SET ending_reason = CASE WHEN EXISTS (
     SELECT FROM webhook_deliveries WHERE business_id = @business AND webhook_id = @webhook AND status = 'pending') THEN @reason END
-WHERE business_id = @business AND webhook_id = @webhook
-RETURNING ending_reason IS NOT NULL`
+WHERE business_id = @business AND webhook_id = @webhook`
 
 // endPending does one step for a closed lane, in a transaction that has locked
-// it. It returns how many deliveries it ended and whether some are left.
-func endPending(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) (ended int64, left bool, err error) {
+// it, and returns how many deliveries it ended.
+func endPending(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) (ended int64, err error) {
 	of := map[string]any{"business": business, "webhook": webhook, "reason": reason, "limit": endStep}
 	step := tx.Exec(endSQL, of)
 	if step.Error != nil {
-		return 0, false, fmt.Errorf("ending deliveries: %w", step.Error)
+		return 0, fmt.Errorf("ending deliveries: %w", step.Error)
 	}
-	if err := tx.Raw(markSQL, of).Scan(&left).Error; err != nil {
-		return 0, false, fmt.Errorf("ending deliveries: %w", err)
+	if err := tx.Exec(markSQL, of).Error; err != nil {
+		return 0, fmt.Errorf("ending deliveries: %w", err)
 	}
-	return step.RowsAffected, left, nil
+	return step.RowsAffected, nil
 }
 
 // Ending reports whether deliveries of a disabled endpoint wait for EndDeliveries
@@ -87,7 +87,7 @@ func EndDeliveries(ctx context.Context, db *database.DB) (ended int64, err error
 			return tx.Exec(`UPDATE webhook_lanes SET ending_reason = NULL WHERE business_id = ? AND webhook_id = ?`,
 				lane.BusinessID, lane.WebhookID).Error
 		}
-		ended, _, err = endPending(tx, lane.BusinessID, lane.WebhookID, lane.Reason)
+		ended, err = endPending(tx, lane.BusinessID, lane.WebhookID, lane.Reason)
 		return err
 	})
 	return ended, err

@@ -120,7 +120,7 @@ func CloseLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID
 	if err := changeLane(tx, closeLaneSQL, business, webhook); err != nil {
 		return err
 	}
-	_, _, err := endPending(tx, business, webhook, reason)
+	_, err := endPending(tx, business, webhook, reason)
 	return err
 }
 
