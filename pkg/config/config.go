@@ -200,6 +200,9 @@ func (c Config) Validate() error {
 	if c.Dispatcher.Slots < 1 {
 		problems = append(problems, errors.New("dispatcher.slots must be at least 1"))
 	}
+	if c.Webhooks.MaxPerBusiness < 1 {
+		problems = append(problems, errors.New("webhooks.max_per_business must be at least 1"))
+	}
 	if c.Webhooks.Timeout <= 0 {
 		problems = append(problems, errors.New("webhooks.timeout must be positive"))
 	}

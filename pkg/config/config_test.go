@@ -54,6 +54,14 @@ func TestBadValuesAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, "webhooks.timeout")
 }
 
+func TestNoEndpointsAtAllIsRefused(t *testing.T) {
+	t.Setenv("TXN_DATABASE_URL", "postgres://h/d")
+	t.Setenv("TXN_WEBHOOKS_MAX_PER_BUSINESS", "0")
+	loaded, err := config.Load("")
+	require.NoError(t, err)
+	require.ErrorContains(t, loaded.Validate(), "webhooks.max_per_business")
+}
+
 func TestMissingURLIsNamed(t *testing.T) {
 	loaded, err := config.Load("")
 	require.NoError(t, err)
