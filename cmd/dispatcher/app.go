@@ -64,7 +64,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 
 	// Upkeep of the ledger: holds that run out, and the continuous audit.
 
-	upkeep, err := newUpkeep(db, settings, telemetry.NewAudit(registry), log)
+	upkeep, err := newUpkeep(db, settings, registry, log)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/txn-service/txn/pkg/ledger"
 	"github.com/txn-service/txn/pkg/outbox"
 	"github.com/txn-service/txn/pkg/ratelimit"
+	"github.com/txn-service/txn/pkg/retention"
 	"github.com/txn-service/txn/pkg/telemetry"
 )
 
@@ -24,21 +26,28 @@ const (
 	auditRest = 10 * time.Minute
 	// endInterval is how long what is left of a deleted endpoint's backlog waits.
 	endInterval = time.Second
+	// purgeRest is kept between two passes over what is too old.
+	purgeRest = 10 * time.Minute
 	// upkeepGrace bounds the end of what upkeep has under way.
 	upkeepGrace = 5 * time.Second
 )
 
 // upkeep is what the dispatcher does beside sending: overdue holds expire, the
-// books are audited, and the backlogs of endpoints that are gone end.
+// books are audited, the backlogs of endpoints that are gone end, and what is too
+// old is deleted.
 type upkeep struct {
 	db    *database.DB
 	redis *redis.Client
 	audit *telemetry.Audit
 	log   logrus.FieldLogger
+	purge *retention.Sweeper
 }
 
-func newUpkeep(db *database.DB, settings config.Config, audit *telemetry.Audit, log logrus.FieldLogger) (*upkeep, error) {
-	u := &upkeep{db: db, audit: audit, log: log}
+func newUpkeep(db *database.DB, settings config.Config, registry prometheus.Registerer, log logrus.FieldLogger) (*upkeep, error) {
+	u := &upkeep{db: db, audit: telemetry.NewAudit(registry), log: log}
+	u.purge = &retention.Sweeper{
+		DB: db, Webhooks: settings.Webhooks.Retention, Rest: purgeRest, Log: log, Deleted: telemetry.NewRetention(registry).Deleted,
+	}
 	if settings.Redis.URL == "" {
 		return u, nil
 	}
@@ -61,6 +70,7 @@ func (u *upkeep) start(ctx context.Context) (stop func()) {
 		failed := func(err error) { u.log.WithError(err).Warn("ending the deliveries of a closed endpoint failed, trying again") }
 		(&outbox.Ender{DB: u.db, Interval: endInterval, Failed: failed}).Run(ctx)
 	})
+	running.Go(func() { u.purge.Run(ctx) })
 	if u.redis != nil {
 		running.Go(func() { (&expiry.Listener{Client: u.redis, Ledger: book, Log: u.log}).Run(ctx) })
 	}

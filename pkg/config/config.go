@@ -98,6 +98,10 @@ type Webhooks struct {
 	// are still resolved and vetted here: the proxy is asked for an address, never
 	// for a name.
 	Proxy string `mapstructure:"proxy"`
+	// Retention is how long events, ended deliveries and their attempts are kept,
+	// failed deliveries that could still be replayed included; 0 means for ever.
+	// Defaults to 720h.
+	Retention time.Duration `mapstructure:"retention"`
 	// MaxPerBusiness caps the endpoints of a business. Defaults to 50.
 	MaxPerBusiness int `mapstructure:"max_per_business"`
 }
@@ -140,6 +144,7 @@ func Default() Config {
 				10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
 			},
 			Timeout:        15 * time.Second,
+			Retention:      30 * 24 * time.Hour,
 			MaxPerBusiness: 50,
 		},
 		Ledger: Ledger{Committers: 2, MaxBatch: 256, Queue: 4096},
@@ -205,6 +210,9 @@ func (c Config) Validate() error {
 	}
 	if c.Webhooks.Timeout <= 0 {
 		problems = append(problems, errors.New("webhooks.timeout must be positive"))
+	}
+	if c.Webhooks.Retention < 0 {
+		problems = append(problems, errors.New("webhooks.retention must not be negative: 0 keeps everything"))
 	}
 	if _, err := c.Webhooks.ProxyURL(); err != nil {
 		problems = append(problems, err)
