@@ -180,13 +180,18 @@ func (s *scheduler) fill(l *lane, epoch int64, fetched outbox.Fetched, jobs []jo
 	s.free.Signal()
 }
 
-// failFetch makes a lane hungry again after a fetch that failed.
+// fetchRetry is the pause after a fetch that failed.
+const fetchRetry = 100 * time.Millisecond
+
+// failFetch makes a lane hungry again after a fetch that failed, and has it
+// fetched again: nothing else would, as long as the lane is held and idle.
 func (s *scheduler) failFetch(lanes []*lane) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range lanes {
 		l.fetching, l.hungry, l.settled = false, true, nil
 	}
+	time.AfterFunc(fetchRetry, func() { signal(s.fetch) })
 }
 
 // lose stops sending on a lane that belongs to someone else. It is forgotten

@@ -202,6 +202,7 @@ func (s *scheduler) unrelease(lanes []*lane) {
 	for _, l := range lanes {
 		l.releasing = false
 	}
+	signal(s.fetch) // new work passed them over meanwhile
 }
 
 // released forgets the lanes that were given back, unless they have been claimed
@@ -225,9 +226,9 @@ func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []o
 			refused = true
 		default:
 			l.hungry = true
-			signal(s.fetch)
 		}
 	}
+	signal(s.fetch) // new work passed those over that are still here
 	return refused, given
 }
 
