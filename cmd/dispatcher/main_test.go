@@ -1,8 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"syscall"
@@ -23,6 +22,12 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// These tests wait for processes more than they work, and one that waits should
+	// not keep the others from it.
+	flag.Parse()
+	if *soak == 0 {
+		_ = flag.Set("test.parallel", "12") // it is a number
+	}
 	goleak.VerifyTestMain(m, dbtest.IgnoreServers())
 }
 
@@ -32,61 +37,6 @@ func program(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Env = append(cmd.Env, environment...)
 	return cmd
-}
-
-// process is a real dispatcher process.
-type process struct {
-	command *exec.Cmd
-	exited  chan error
-}
-
-// spawn starts a process and waits until it has started.
-func spawn(t *testing.T, databaseURL string, environment ...string) *process {
-	t.Helper()
-	p := &process{exited: make(chan error, 1)}
-	p.command = program(t, append([]string{
-		"TXN_DATABASE_URL=" + databaseURL, "TXN_SECURITY_ENCRYPTION_KEYS=" + encryptionKey,
-		"TXN_DISPATCHER_ADMIN_LISTEN=", "TXN_WEBHOOKS_ALLOW_INSECURE=true",
-		"TXN_WEBHOOKS_RETRY_SCHEDULE=100ms,200ms,1s,1s,2s,2s,5s",
-	}, environment...))
-	p.command.Stderr = os.Stderr
-	out, err := p.command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.command.Start())
-	listening := make(chan struct{}, 1)
-	go func() {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			var line struct{ Message string }
-			if json.Unmarshal(lines.Bytes(), &line) != nil {
-				t.Errorf("only JSON lines on standard output: %s", lines.Bytes())
-			}
-			if line.Message == "listening" {
-				listening <- struct{}{}
-			}
-		}
-		p.exited <- p.command.Wait()
-	}()
-	t.Cleanup(func() { _ = p.command.Process.Kill() })
-	select {
-	case <-listening:
-	case <-time.After(30 * time.Second):
-		require.FailNow(t, "the process does not start")
-	}
-	return p
-}
-
-// end sends a signal and waits for the exit.
-func (p *process) end(t *testing.T, signal os.Signal) error {
-	t.Helper()
-	require.NoError(t, p.command.Process.Signal(signal))
-	select {
-	case err := <-p.exited:
-		return err
-	case <-time.After(30 * time.Second):
-		require.FailNow(t, "the process does not end")
-		return nil
-	}
 }
 
 func TestProcessExitCodes(t *testing.T) {

@@ -34,7 +34,7 @@ func TestUpkeepOfTheLedger(t *testing.T) {
 		account, err = ledger.CreateAccount(tx, business.ID, ledger.NewAccount{Name: "Main", Currency: "USD"})
 		return err
 	}))
-	expires := time.Now().Add(100 * time.Millisecond)
+	expires := time.Now().Add(time.Second)
 	_, err = book.CreateHold(t.Context(), business.ID, ledger.NewHold{Account: account.ID, Amount: 5, ExpiresAt: &expires, IdempotencyKey: "h"})
 	require.NoError(t, err)
 	require.NoError(t, book.Close(t.Context()))

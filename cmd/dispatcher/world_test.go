@@ -1,15 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
-	"io"
-	"net/http"
-	"net/http/httptest"
+	"encoding/json"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/database"
@@ -20,18 +19,56 @@ import (
 
 // world is a business with endpoints on a database.
 type world struct {
-	t         *testing.T
-	url       string
-	db        *database.DB
-	store     *webhook.Store
-	business  models.BusinessID
-	all       []*endpoint
-	committed int
+	t        *testing.T
+	url      string
+	db       *database.DB
+	ring     *webhook.Keyring
+	store    *webhook.Store
+	business models.BusinessID
+	all      []*endpoint
+	// unlogged attempts are made up by the test.
+	unlogged int
+
+	mu sync.Mutex
+	// committed are the events whose commit was acknowledged.
+	committed map[models.EventID]struct{}
+	numbers   [accounts]int
 }
+
+// accounts is how many accounts the events are about.
+const accounts = 4
+
+// witnessSQL makes the database itself watch what no outcome at the end shows: a
+// delivery that is changed after it has ended or goes back, and a lane that is
+// owned twice in one epoch.
+const witnessSQL = `
+CREATE TABLE witness (saw text NOT NULL);
+CREATE FUNCTION watch_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO witness VALUES ('a delivery was deleted');
+    ELSIF OLD.status <> 'pending' AND NEW.run = OLD.run THEN
+        INSERT INTO witness VALUES (format('a %s delivery was changed', OLD.status));
+    ELSIF NEW.run < OLD.run OR NEW.attempt_count NOT BETWEEN OLD.attempt_count AND OLD.attempt_count + 1 THEN
+        INSERT INTO witness VALUES (format('attempts went from %s.%s to %s.%s', OLD.run, OLD.attempt_count, NEW.run, NEW.attempt_count));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch AFTER UPDATE OR DELETE ON webhook_deliveries FOR EACH ROW EXECUTE FUNCTION watch_delivery();
+CREATE TABLE owners (webhook_id uuid, epoch bigint, owner uuid, claimed_at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION watch_lane() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.epoch < OLD.epoch OR NEW.epoch = OLD.epoch AND NEW.owner IS NOT NULL THEN
+        INSERT INTO witness VALUES (format('a lane went from %s of epoch %s to %s of %s', OLD.owner, OLD.epoch, NEW.owner, NEW.epoch));
+    END IF;
+    INSERT INTO owners SELECT NEW.webhook_id, NEW.epoch, NEW.owner WHERE NEW.owner IS NOT NULL;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER watch AFTER UPDATE ON webhook_lanes FOR EACH ROW WHEN (NEW.owner IS DISTINCT FROM OLD.owner) EXECUTE FUNCTION watch_lane();`
 
 func newWorld(t *testing.T, url string) *world {
 	t.Helper()
-	db, err := database.Open(t.Context(), database.Options{URL: url})
+	db, err := database.Open(t.Context(), database.Options{URL: url, ApplicationName: "test"})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	key, err := base64.StdEncoding.DecodeString(encryptionKey)
@@ -39,127 +76,256 @@ func newWorld(t *testing.T, url string) *world {
 	ring, err := webhook.NewKeyring([][]byte{key})
 	require.NoError(t, err)
 	w := &world{
-		t: t, url: url, db: db, store: webhook.NewStore(webhook.Options{Keyring: ring, AllowInsecure: true}),
-		business: models.NewID[models.BusinessPrefix](),
+		t: t, url: url, db: db, ring: ring, business: models.NewID[models.BusinessPrefix](), committed: map[models.EventID]struct{}{},
+		store: webhook.NewStore(webhook.Options{Keyring: ring, AllowInsecure: true, MaxPerBusiness: 100_000}),
 	}
-	_, err = db.Pool.Exec(t.Context(), `INSERT INTO businesses (id, name) VALUES ($1, 'Acme')`, w.business)
-	require.NoError(t, err)
+	w.exec(witnessSQL)
+	w.exec(`INSERT INTO businesses (id, name) VALUES ($1, 'Acme')`, w.business)
 	return w
 }
 
-// endpoint is a receiver that verifies and counts.
-type endpoint struct {
-	*httptest.Server
-	id   models.WebhookID
-	mu   sync.Mutex
-	seen map[string]int
-	bad  int
-}
-
-// endpoint starts a receiver that takes some time for each answer.
-func (w *world) endpoint(delay time.Duration) *endpoint {
+func (w *world) exec(sql string, args ...any) {
 	w.t.Helper()
-	e := &endpoint{seen: make(map[string]int)}
-	var verifier *standardwebhooks.Webhook
-	e.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		time.Sleep(delay)
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if err != nil || verifier.Verify(body, r.Header) != nil {
-			e.bad++
-			return
-		}
-		e.seen[r.Header.Get(webhook.HeaderID)]++
-	}))
-	w.t.Cleanup(func() { e.CloseClientConnections(); e.Close() })
-	row, secret, err := w.store.Create(w.db.Gorm, w.business, webhook.Fields{URL: e.URL, EventTypes: []string{"*"}})
+	_, err := w.db.Pool.Exec(w.t.Context(), sql, args...)
 	require.NoError(w.t, err)
-	verifier, err = standardwebhooks.NewWebhook(secret)
-	require.NoError(w.t, err)
-	e.id = row.ID
-	w.all = append(w.all, e)
-	return e
 }
 
-// count returns how many different events came.
-func (e *endpoint) count() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.seen)
-}
-
-// total returns how many receipts there were.
-func (e *endpoint) total() (n int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, times := range e.seen {
-		n += times
-	}
-	return n
-}
-
-// commit appends n events; it returns false when the database did not take them.
-func (w *world) commit(n int) bool {
+// commit appends n events of one account; it returns false when the database did
+// not take them, or did not say so. It may be called from any goroutine, one per
+// account: then the events of an account commit in the order of their numbers.
+func (w *world) commit(account, n int) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 	events := make([]models.Event, n)
 	for i := range events {
+		w.numbers[account]++
 		id := models.NewID[models.EventPrefix]()
+		body, err := json.Marshal(content{id.String(), account, w.numbers[account]})
+		if err != nil {
+			return false
+		}
 		events[i] = models.Event{
-			BusinessID: w.business, ID: id, Type: models.EventTransactionCreated,
-			Body: []byte(`{"id":"` + id.String() + `"}`), CreatedAt: database.Now(),
+			BusinessID: w.business, ID: id, Type: models.EventTransactionCreated, Body: body, CreatedAt: database.Now(),
 		}
 	}
-	tx, err := w.db.Pool.Begin(w.t.Context())
+	tx, err := w.db.Pool.Begin(ctx)
 	if err != nil {
 		return false
 	}
-	if err := outbox.AppendMany(w.t.Context(), tx, events); err != nil {
-		_ = tx.Rollback(w.t.Context())
+	defer func() { _ = tx.Rollback(ctx) }() // it has committed, or is to end
+	if outbox.AppendMany(ctx, tx, events) != nil || tx.Commit(ctx) != nil {
 		return false
 	}
-	if err := tx.Commit(w.t.Context()); err != nil {
-		return false
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, event := range events {
+		w.committed[event.ID] = struct{}{}
 	}
-	w.committed += n
 	return true
 }
 
+// events commits n events and says so.
 func (w *world) events(n int) {
 	w.t.Helper()
-	require.True(w.t, w.commit(n))
-	_, err := w.db.Pool.Exec(w.t.Context(), `SELECT pg_notify('txn_outbox', '')`)
-	require.NoError(w.t, err)
+	require.True(w.t, w.commit(0, n))
+	w.exec(`SELECT pg_notify('txn_outbox', '')`)
 }
 
-func (w *world) number(sql string) (n int) {
+// eventsUntil commits events, with pauses, until something has happened.
+func (w *world) eventsUntil(happened <-chan struct{}, pause time.Duration) {
 	w.t.Helper()
-	require.NoError(w.t, w.db.Pool.QueryRow(w.t.Context(), sql).Scan(&n))
+	for give := time.Now().Add(time.Minute); ; {
+		w.events(5)
+		select {
+		case <-happened:
+			return
+		case <-time.After(pause):
+			require.True(w.t, time.Now().Before(give), "no such statement: has its text changed?")
+		}
+	}
+}
+
+// unrecorded returns how many receipts no delivery accounts for, when the only
+// dispatcher is dead: once its backends have ended, and what it had sent has
+// arrived.
+func (w *world) unrecorded() (n int) {
+	w.t.Helper()
+	w.becomes(10*time.Second, 0, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'txn-dispatcher'`)
+	last, calm := -1, time.Now()
+	require.Eventually(w.t, func() bool {
+		requests, busy := 0, false
+		for _, e := range w.all {
+			requests, busy = requests+e.tried(), busy || e.busy()
+		}
+		if busy || requests != last {
+			last, calm = requests, time.Now()
+		}
+		return time.Since(calm) > 100*time.Millisecond
+	}, 10*time.Second, 5*time.Millisecond)
+	for _, e := range w.all {
+		n += e.total()
+	}
+	return n - w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`)
+}
+
+// produce commits events of all accounts at about the given rate until the
+// function returned is called, whatever the database does meanwhile.
+func (w *world) produce(perSecond int) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	pause := time.Second * accounts / time.Duration(perSecond)
+	for account := range accounts {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				if w.commit(account, 1) {
+					_, _ = w.db.Pool.Exec(ctx, `SELECT pg_notify('txn_outbox', '')`)
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Duration(rand.Int64N(2 * int64(pause)))):
+				}
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	w.t.Cleanup(stop)
+	return stop
+}
+
+func (w *world) number(sql string, args ...any) (n int) {
+	w.t.Helper()
+	require.NoError(w.t, w.db.Pool.QueryRow(w.t.Context(), sql, args...).Scan(&n))
 	return n
+}
+
+// becomes waits for a number, through outages.
+func (w *world) becomes(within time.Duration, want int, sql string, args ...any) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		n := -1
+		err := w.db.Pool.QueryRow(w.t.Context(), sql, args...).Scan(&n)
+		return err == nil && n == want
+	}, within, 20*time.Millisecond, sql)
 }
 
 // drained waits until nothing is on its way.
 func (w *world) drained(within time.Duration) {
 	w.t.Helper()
-	require.Eventually(w.t, func() bool {
-		var n int
-		err := w.db.Pool.QueryRow(w.t.Context(), `SELECT (SELECT count(*) FROM webhook_outbox) +
-			(SELECT count(*) FROM webhook_deliveries WHERE status = 'pending')`).Scan(&n)
-		return err == nil && n == 0
-	}, within, 20*time.Millisecond)
+	defer func() {
+		if w.t.Failed() {
+			w.t.Log(w.lanes())
+		}
+	}()
+	w.becomes(within, 0, `SELECT (SELECT count(*) FROM webhook_outbox) + (SELECT count(*) FROM webhook_deliveries WHERE status = 'pending')`)
 }
 
-// account checks that every committed event reached every endpoint, and returns
-// how many receipts were duplicates.
-func (w *world) account() (duplicates int) {
+// lanes describes the lanes that have work, for who looks at a failure.
+func (w *world) lanes() string {
+	var text string
+	_ = w.db.Gorm.Raw(`SELECT now()::text || coalesce(string_agg(format(E'\n%s owner %s epoch %s touches %s due %s blocked %s failures %s: %s pending from %s',
+		l.webhook_id, l.owner, l.epoch, l.touches, l.due_at, l.blocked_until, l.breaker_failures, d.n, d.first), ''), '')
+		FROM webhook_lanes l JOIN LATERAL (SELECT count(*) AS n, min(next_attempt_at) AS first FROM webhook_deliveries d
+			WHERE d.business_id = l.business_id AND d.webhook_id = l.webhook_id AND d.status = 'pending') d ON d.n > 0`).Scan(&text)
+	return text
+}
+
+// expireLeases lets all leases run out: what a crash left behind is picked up
+// without waiting for it.
+func (w *world) expireLeases() {
 	w.t.Helper()
-	committed := w.number(`SELECT count(*) FROM webhook_events`)
-	require.GreaterOrEqual(w.t, committed, w.committed)
-	for _, e := range w.all {
-		require.Zero(w.t, e.bad, "every signature is right")
-		require.Equal(w.t, committed, e.count(), "nothing is lost")
-		duplicates += e.total() - e.count()
+	w.exec(`WITH l AS MATERIALIZED (SELECT webhook_id FROM webhook_lanes WHERE owner IS NOT NULL ORDER BY business_id, webhook_id FOR UPDATE)
+		UPDATE webhook_lanes SET due_at = now() WHERE webhook_id IN (SELECT webhook_id FROM l) AND due_at < 'infinity'`)
+}
+
+// tally is what became of committed × subscriptions.
+type tally struct{ committed, received, failed, pending, duplicates int }
+
+// account proves that nothing is lost: every committed event was received by
+// every endpoint of the test, has failed or is on its way there. What the
+// database calls delivered was received. It may not be called while a dispatcher
+// is at work unless all is drained.
+func (w *world) account() (sum tally) {
+	w.t.Helper()
+	fate := w.fates()
+	events := w.known()
+	for id := range w.committed {
+		require.Contains(w.t, events, id, "an acknowledged commit is gone")
 	}
-	require.Equal(w.t, committed*len(w.all), w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`))
-	require.Zero(w.t, w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'failed'`))
-	return duplicates
+	for _, e := range w.all {
+		seen := e.receipts(w.t)
+		for id := range events {
+			times, status := seen[id.String()], fate[delivery{e.id, id}]
+			delete(seen, id.String())
+			sum.committed++
+			switch {
+			case status == models.DeliveryDelivered:
+				require.Positive(w.t, times, "%s is delivered and was not received", id)
+			case status == models.DeliveryFailed:
+				sum.failed++
+			case status == models.DeliveryPending || events[id]:
+				sum.pending++
+			case times == 0:
+				require.Fail(w.t, "lost", "%s has no delivery to %s", id, e.id)
+			}
+			if times > 0 {
+				sum.received++
+				sum.duplicates += times - 1
+			}
+		}
+		require.Empty(w.t, seen, "nobody gets what was not committed")
+	}
+	require.Equal(w.t, w.number(`SELECT coalesce(sum(attempt_count), 0) FROM webhook_deliveries`)-w.unlogged,
+		w.number(`SELECT count(*) FROM webhook_attempts`), "one line in the log for each attempt that counts")
+	var saw []string
+	require.NoError(w.t, w.db.Gorm.Raw(`SELECT saw FROM witness LIMIT 10`).Scan(&saw).Error)
+	require.Empty(w.t, saw)
+	return sum
+}
+
+type delivery struct {
+	webhook models.WebhookID
+	event   models.EventID
+}
+
+func (w *world) fates() map[delivery]models.DeliveryStatus {
+	w.t.Helper()
+	rows, err := w.db.Pool.Query(w.t.Context(), `SELECT webhook_id, event_id, status FROM webhook_deliveries`)
+	require.NoError(w.t, err)
+	defer rows.Close()
+	fates := make(map[delivery]models.DeliveryStatus)
+	for rows.Next() {
+		var d delivery
+		var status models.DeliveryStatus
+		require.NoError(w.t, rows.Scan(&d.webhook, &d.event, &status))
+		fates[d] = status
+	}
+	require.NoError(w.t, rows.Err())
+	return fates
+}
+
+// known returns the events of the tests with whether they wait for fan-out.
+func (w *world) known() map[models.EventID]bool {
+	w.t.Helper()
+	rows, err := w.db.Pool.Query(w.t.Context(), `SELECT e.id, o.event_id IS NOT NULL FROM webhook_events e
+		LEFT JOIN webhook_outbox o ON o.event_id = e.id WHERE e.type = 'transaction.created'`)
+	require.NoError(w.t, err)
+	defer rows.Close()
+	events := make(map[models.EventID]bool)
+	for rows.Next() {
+		var id models.EventID
+		var waiting bool
+		require.NoError(w.t, rows.Scan(&id, &waiting))
+		events[id] = waiting
+	}
+	require.NoError(w.t, rows.Err())
+	return events
+}
+
+// delivers is account for tests in which everything arrives in the end.
+func (w *world) delivers() (duplicates int) {
+	w.t.Helper()
+	sum := w.account()
+	require.Equal(w.t, sum.committed, sum.received, "%+v", sum)
+	require.Zero(w.t, sum.failed+sum.pending, "%+v", sum)
+	return sum.duplicates
 }
