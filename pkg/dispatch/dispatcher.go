@@ -56,6 +56,7 @@ type Dispatcher struct {
 	scheduler *scheduler
 	client    *client
 	metrics   *metrics
+	clock     clock
 	log       *logrus.Entry
 
 	// events, parts, claim and changed wake the loops; completions leads to the
@@ -117,8 +118,9 @@ func (d *Dispatcher) hear(news outbox.News) {
 func (d *Dispatcher) Run(ctx context.Context) {
 	hard, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	d.readClock(ctx)
 	var loops, slots, writer sync.WaitGroup
-	for _, loop := range []func(context.Context){d.listener.Run, d.look, d.lease, d.fetch, d.replay} {
+	for _, loop := range []func(context.Context){d.listener.Run, d.look, d.lease, d.fetch, d.replay, d.keepTime} {
 		loops.Go(func() { loop(ctx) })
 	}
 	for part := range int16(outbox.Parts) {

@@ -152,7 +152,7 @@ func (d *Dispatcher) claimLanes(ctx context.Context, allowed int) bool {
 		return true
 	}
 	for i := range rows {
-		t, err := newTarget(&rows[i], d.options.Keyring)
+		t, err := newTarget(&rows[i], d.options.Keyring, d.clock.now())
 		if err != nil {
 			d.log.WithError(err).WithField("webhook", rows[i].WebhookID.String()).Error("endpoint cannot be sent to")
 		}

@@ -125,7 +125,7 @@ func (d *Dispatcher) reload(ctx context.Context, key outbox.LaneKey) {
 	if err != nil || len(rows) == 0 {
 		return // the next heartbeat tells again
 	}
-	t, err := newTarget(&rows[0], d.options.Keyring)
+	t, err := newTarget(&rows[0], d.options.Keyring, d.clock.now())
 	s := d.scheduler
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,12 +29,12 @@ type target struct {
 	signer *webhook.Signer
 }
 
-func newTarget(row *outbox.Lane, keyring *webhook.Keyring) (*target, error) {
+func newTarget(row *outbox.Lane, keyring *webhook.Keyring, now time.Time) (*target, error) {
 	address, err := url.Parse(row.URL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the URL of %s: %w", row.WebhookID, err)
 	}
-	secrets, err := openSecrets(row, keyring)
+	secrets, err := openSecrets(row, keyring, now)
 	if err != nil {
 		return nil, fmt.Errorf("the secret of %s: %w", row.WebhookID, err)
 	}
@@ -49,7 +49,7 @@ func newTarget(row *outbox.Lane, keyring *webhook.Keyring) (*target, error) {
 
 // openSecrets decrypts what signs for the endpoint. Grace periods end by
 // themselves: a busy lane may be held for days without being read again.
-func openSecrets(row *outbox.Lane, keyring *webhook.Keyring) ([]webhook.Secret, error) {
+func openSecrets(row *outbox.Lane, keyring *webhook.Keyring, now time.Time) ([]webhook.Secret, error) {
 	current, err := keyring.Open(row.BusinessID, row.WebhookID, row.Secret)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func openSecrets(row *outbox.Lane, keyring *webhook.Keyring) ([]webhook.Secret, 
 		if err != nil {
 			return nil, err
 		}
-		secrets = append(secrets, webhook.Secret{Bytes: secret, Until: time.Now().Add(previous.For)})
+		secrets = append(secrets, webhook.Secret{Bytes: secret, Until: now.Add(previous.For)})
 	}
 	return secrets, nil
 }

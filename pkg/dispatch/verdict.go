@@ -42,6 +42,8 @@ type verdict struct {
 	hold time.Duration
 	// gone disables the endpoint.
 	gone bool
+	// unsent says that nothing was sent, and nothing learned about the endpoint.
+	unsent bool
 }
 
 // judge is a pure function of the answer, the attempt's number in its run and

@@ -43,16 +43,16 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 	}
 	if j.message.Body == nil {
 		a = answer{sentAt: time.Now(), err: errNoEvent}
-		v = verdict{outcome: outcomeRefused, status: models.DeliveryFailed, reason: errNoEvent.Error()}
+		v = verdict{outcome: outcomeRefused, status: models.DeliveryFailed, reason: errNoEvent.Error(), unsent: true}
 	} else {
-		a = d.client.send(ctx, newRequest(j, t), j.message.Body)
+		a = d.client.send(ctx, newRequest(j, t, d.clock.now()), j.message.Body)
 		if errors.Is(ctx.Err(), context.Canceled) && a.err != nil {
 			// The process is stopping and cut its own request off: that says
 			// nothing about the endpoint, and the delivery is still pending.
 			d.scheduler.abandon(j)
 			return
 		}
-		v = judge(&a, j.due.RunAttempt+1, d.options.Schedule, jitter(), time.Now())
+		v = judge(&a, j.due.RunAttempt+1, d.options.Schedule, jitter(), d.clock.now())
 	}
 	d.metrics.attempt(&j, &a, &v)
 	// Completed first, then the slot freed: an ordered lane must not be seen
@@ -68,8 +68,7 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 var errNoEvent = errors.New("the event has been deleted")
 
 // newRequest signs the body and addresses it.
-func newRequest(j job, t *target) *http.Request {
-	now := time.Now()
+func newRequest(j job, t *target, now time.Time) *http.Request {
 	header := maps.Clone(t.header)
 	header[webhook.HeaderID] = []string{j.due.EventID.String()}
 	header[webhook.HeaderTimestamp] = []string{strconv.FormatInt(now.Unix(), 10)}
