@@ -184,6 +184,9 @@ func (s *scheduler) observe(l *lane, latency time.Duration) {
 }
 
 func (s *scheduler) judgeLane(l *lane, j job, a *answer, v *verdict) {
+	if v.unsent {
+		return
+	}
 	l.tally.Attempts++
 	switch {
 	case v.status == models.DeliveryDelivered:

@@ -22,7 +22,8 @@ type Kept struct {
 	ConfigVersion int64
 	// Blocked says that the endpoint was paused or disabled meanwhile.
 	Blocked bool
-	// Overdue says that the endpoint has only failed for five days.
+	// Overdue says that the endpoint has only failed for five days, and has just
+	// failed again: one that had nothing to do meanwhile may be well by now.
 	Overdue bool
 }
 
@@ -40,7 +41,7 @@ UPDATE webhook_lanes l SET due_at = now() + $6::interval, failing_since = ` + fa
     ` + recentColumns + `
 FROM h WHERE l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id AND l.owner = $5 AND l.epoch = h.epoch
 RETURNING l.business_id, l.webhook_id, l.epoch, l.touches, l.config_version, l.blocked_until > now(),
-          coalesce(l.failing_since < now() - $7::interval, false)`
+          coalesce(h.health = 2 AND l.failing_since < now() - $7::interval, false)`
 
 // Heartbeat renews leases. A lane that is not returned is lost: nothing more may
 // be sent on it.

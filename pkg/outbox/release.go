@@ -50,12 +50,12 @@ UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_
         END, 'infinity'))
 FROM h WHERE l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id
   AND l.owner = $9 AND l.epoch = h.epoch AND l.touches = h.touches
-RETURNING l.business_id, l.webhook_id, coalesce(l.failing_since < now() - $10::interval, false)`
+RETURNING l.business_id, l.webhook_id, coalesce(h.health = 2 AND l.failing_since < now() - $10::interval, false)`
 
 // Released is a lane that was given back.
 type Released struct {
 	LaneKey
-	// Overdue says that the endpoint has only failed for five days.
+	// Overdue is as in Kept.
 	Overdue bool
 }
 
