@@ -23,10 +23,10 @@ type endpoint struct {
 	secret string
 
 	mu sync.Mutex
-	// verify judges a request; answer, when there is one, says what the nth request
-	// is answered, 200 otherwise.
+	// verify judges a request; reply, when there is one, says what the nth request
+	// is answered, and in which headers, 200 otherwise.
 	verify func(body []byte, header http.Header) error
-	answer func(n int) (status int)
+	reply  func(n int, header http.Header) (status int)
 	// seen counts what was received, by event: only what is answered 2xx is.
 	seen map[string]int
 	// firsts are the events in the order in which they were first received.
@@ -55,7 +55,7 @@ func (w *world) endpoint(delay time.Duration, change ...func(*webhook.Fields)) *
 		}
 		e.enter()
 		time.Sleep(delay)
-		writer.WriteHeader(e.receive(body, r.Header))
+		writer.WriteHeader(e.receive(body, r.Header, writer.Header()))
 	}))
 	w.t.Cleanup(func() { e.CloseClientConnections(); e.Close() })
 	e.id, e.secret = w.register(e.URL, change...)
@@ -89,7 +89,7 @@ func (e *endpoint) enter() {
 	e.most = max(e.most, e.now)
 }
 
-func (e *endpoint) receive(body []byte, header http.Header) (status int) {
+func (e *endpoint) receive(body []byte, header, replied http.Header) (status int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.now--
@@ -98,8 +98,8 @@ func (e *endpoint) receive(body []byte, header http.Header) (status int) {
 		e.bad = append(e.bad, err)
 		return http.StatusUnauthorized
 	}
-	if e.answer != nil {
-		if status = e.answer(e.requests); status < 200 || status >= 300 {
+	if e.reply != nil {
+		if status = e.reply(e.requests, replied); status < 200 || status >= 300 {
 			return status
 		}
 	}

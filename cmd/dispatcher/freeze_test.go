@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func TestAZombieSendsNothingAndOverwritesNothing(t *testing.T) {
 	one := func(f *webhook.Fields) { f.MaxConcurrency = concurrency }
 	steady, failing := w.endpoint(100*time.Millisecond, one), w.endpoint(100*time.Millisecond, one)
 	// Every other request fails, so that there are attempts to be overwritten.
-	failing.answer = func(n int) int { return []int{200, 500}[n%2] }
+	failing.reply = func(n int, _ http.Header) int { return []int{200, 500}[n%2] }
 	proxy := newWire(t, w.url)
 	egress := newEgress(t)
 	zombie := spawn(t, proxy.url, "TXN_WEBHOOKS_PROXY="+egress.url)

@@ -19,7 +19,7 @@ func TestOrderSurvivesFailuresAndKills(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dbtest.New(t).URL)
 	e := w.endpoint(0, func(f *webhook.Fields) { f.Ordered = true })
-	e.answer = func(int) int {
+	e.reply = func(int, http.Header) int {
 		if rand.IntN(5) == 0 {
 			return http.StatusInternalServerError
 		}

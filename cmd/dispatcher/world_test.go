@@ -282,6 +282,14 @@ func (w *world) account() (sum tally) {
 	return sum
 }
 
+// ids are the endpoints that receive.
+func (w *world) ids() (ids []models.WebhookID) {
+	for _, e := range w.all {
+		ids = append(ids, e.id)
+	}
+	return ids
+}
+
 type delivery struct {
 	webhook models.WebhookID
 	event   models.EventID
