@@ -110,11 +110,6 @@ func (c *capturing) judge(h *hold, source, destination *account) (amount int64, 
 	if err := source.requireActive(); err != nil {
 		return 0, err
 	}
-	// The money was set aside, but without an overdraft limit debits may have taken
-	// the balance to where the capture would leave its bounds.
-	if source.balance-amount < -models.MaxAmount {
-		return 0, errs.New(errs.LimitExceeded, "the balance of account %s would fall below -%d", source.id, models.MaxAmount)
-	}
 	if destination == nil {
 		return amount, nil
 	}

@@ -123,20 +123,7 @@ func (h *holding) judge(b *book) (*account, error) {
 	if h.ExpiresAt != nil && !h.ExpiresAt.After(b.now) {
 		return nil, errs.Invalid("expires_at", "must be in the future")
 	}
-	if err := judgeMovement(source, destination, h.Amount, h.Currency, Conditions{}); err != nil {
-		return nil, err
-	}
-	return source, source.requireReserve(h.Amount)
-}
-
-// requireReserve returns LimitExceeded when holding the amount would let what is
-// available fall below -(2^53 − 1), which only an account without an overdraft
-// limit can come to: holds must never promise what no balance can give.
-func (a *account) requireReserve(amount int64) error {
-	if a.balance-a.held-amount < -models.MaxAmount {
-		return errs.New(errs.LimitExceeded, "what is available on account %s would fall below -%d", a.id, models.MaxAmount)
-	}
-	return nil
+	return source, judgeMovement(source, destination, h.Amount, h.Currency, Conditions{})
 }
 
 // hold is a row under its account's lock.

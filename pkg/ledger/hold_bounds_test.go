@@ -87,15 +87,9 @@ func TestHoldsWithoutOverdraftLimitStayInBounds(t *testing.T) {
 	require.True(t, errs.Is(err, errs.LimitExceeded), "no balance can give both: %v", err)
 	require.Equal(t, models.MaxAmount, k.get(t, endless).Held)
 
-	// As it could be before holds were bounded beside debits.
-	_, err = k.db.Pool.Exec(t.Context(), `UPDATE holds SET amount = amount - 5 WHERE id = $1`, first)
-	require.NoError(t, err)
-	_, err = k.db.Pool.Exec(t.Context(), `UPDATE business_accounts SET held = held - 5, balance = -10, version = 1 WHERE id = $1`, endless)
-	require.NoError(t, err)
+	_, err = k.ledger.Post(t.Context(), k.business, debit(endless, 1))
+	require.True(t, errs.Is(err, errs.LimitExceeded), "nor a debit beside it: %v", err)
 	_, err = k.capture(t, first, nil, false)
-	require.True(t, errs.Is(err, errs.LimitExceeded), "%v", err)
-	most := models.MaxAmount - 10
-	_, err = k.capture(t, first, &most, true)
 	require.NoError(t, err)
 	require.Equal(t, -models.MaxAmount, k.get(t, endless).Balance)
 }

@@ -22,16 +22,16 @@ func (a *account) requireCurrency(currency string) error {
 }
 
 // requireFunds returns InsufficientFunds when taking the amount would break the
-// account's overdraft limit (P3), and LimitExceeded when the balance would leave
-// ±(2^53 − 1). Held money is not available.
+// account's overdraft limit (P3), and LimitExceeded when what is available would
+// leave ±(2^53 − 1). Held money is not available.
 func (a *account) requireFunds(amount int64) error {
-	after := a.balance - amount
-	if after < -models.MaxAmount {
-		return errs.New(errs.LimitExceeded, "the balance of account %s would fall below -%d", a.id, models.MaxAmount)
-	}
-	if a.overdraftLimit != nil && after-a.held < -*a.overdraftLimit {
+	after := a.balance - a.held - amount
+	if a.overdraftLimit != nil && after < -*a.overdraftLimit {
 		return errs.New(errs.InsufficientFunds, "account %s has %d available and may be overdrawn by %d; %d is needed",
 			a.id, a.balance-a.held, *a.overdraftLimit, amount)
+	}
+	if after < -models.MaxAmount {
+		return errs.New(errs.LimitExceeded, "what account %s has available would fall below -%d", a.id, models.MaxAmount)
 	}
 	return nil
 }

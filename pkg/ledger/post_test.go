@@ -111,9 +111,11 @@ func TestOverdraftPolicyDecides(t *testing.T) {
 	limit := int64(50)
 	bounded := k.open(t, k.business, ledger.NewAccount{Name: "Bounded", Currency: "USD", OverdraftLimit: &limit}).ID
 	unbounded := k.open(t, k.business, ledger.NewAccount{Name: "Unbounded", Currency: "USD"}).ID
-	_, err := k.ledger.Post(t.Context(), k.business, debit(bounded, 51))
-	require.True(t, errs.Is(err, errs.InsufficientFunds), "%v", err)
-	_, err = k.ledger.Post(t.Context(), k.business, debit(bounded, 50))
+	for _, amount := range []int64{51, models.MaxAmount} {
+		_, err := k.ledger.Post(t.Context(), k.business, debit(bounded, amount))
+		require.True(t, errs.Is(err, errs.InsufficientFunds), "%d: %v", amount, err)
+	}
+	_, err := k.ledger.Post(t.Context(), k.business, debit(bounded, 50))
 	require.NoError(t, err)
 	_, err = k.ledger.Post(t.Context(), k.business, debit(unbounded, models.MaxAmount))
 	require.NoError(t, err)

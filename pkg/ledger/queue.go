@@ -299,9 +299,12 @@ func (q *queue) takePatient(most int) []*pending {
 
 // drain takes operations of one business whose accounts are free, up to budget
 // items; when force is set, the first even if it is larger. Operations on an
-// account that a patient batch waits for join that lane. The caller holds mu.
+// account that a patient batch waits for join that lane. One whose accounts are
+// busy is not overtaken on any of them: on two hot accounts in two batches that
+// overlap it would wait for ever. The caller holds mu.
 func (q *queue) drain(t *tenantQueue, kind lane, budget int, force bool) []*pending {
 	var taken, moved []*pending
+	var behind map[models.AccountID]struct{} // accounts that a passed-over operation waits for
 	list := t.waiting[kind]
 	kept := list[:0]
 	for i, p := range list {
@@ -313,7 +316,15 @@ func (q *queue) drain(t *tenantQueue, kind lane, budget int, force bool) []*pend
 		switch {
 		case busy && holder == patient && kind == shared:
 			moved = append(moved, p)
-		case busy || p.items > budget && !(force && len(taken) == 0):
+		case busy || touches(behind, p):
+			kept = append(kept, p)
+			if behind == nil {
+				behind = make(map[models.AccountID]struct{})
+			}
+			for _, id := range p.accounts {
+				behind[id] = struct{}{}
+			}
+		case p.items > budget && !(force && len(taken) == 0):
 			kept = append(kept, p)
 		case p.claim():
 			taken = append(taken, p)
@@ -332,6 +343,15 @@ func (q *queue) drain(t *tenantQueue, kind lane, budget int, force bool) []*pend
 	return taken
 }
 
+func touches(accounts map[models.AccountID]struct{}, p *pending) bool {
+	for _, id := range p.accounts {
+		if _, found := accounts[id]; found {
+			return true
+		}
+	}
+	return false
+}
+
 // holder reports whether an account of the operation is being worked on, and in
 // which lane: patient if any of them is.
 func (q *queue) holder(p *pending) (lane, bool) {
@@ -346,8 +366,10 @@ func (q *queue) holder(p *pending) (lane, bool) {
 	return shared, busy
 }
 
-// rotate moves the businesses that were served to the end of the ring and drops
-// those that have nothing left waiting. The caller holds mu.
+// rotate moves the businesses that were served to the end of the ring, the one
+// that was first to the very end, and drops those that have nothing left waiting.
+// So everybody with something waiting is first now and then, which is when an
+// operation larger than its share is served. The caller holds mu.
 func (q *queue) rotate(kind lane, served func(*tenantQueue) bool) {
 	var first, last []*tenantQueue
 	for _, t := range q.ring[kind] {
@@ -358,6 +380,9 @@ func (q *queue) rotate(kind lane, served func(*tenantQueue) bool) {
 		default:
 			first = append(first, t)
 		}
+	}
+	if len(last) > 1 {
+		last = append(last[1:], last[0])
 	}
 	q.ring[kind] = append(first, last...)
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -77,16 +78,14 @@ func TestQueueKeepsAnAccountInOneBatchAtATime(t *testing.T) {
 	batch := q.next(shared, 2)
 	require.Len(t, batch, 2, "operations on one account share a batch")
 	require.NoError(t, q.push(waitingOn(b, 1, hot, other)))
-	require.NoError(t, q.push(waitingOn(b, 1, other)))
+	require.NoError(t, q.push(waitingOn(b, 1, account1())))
 	second := q.next(shared, 10)
 	require.Len(t, second, 1, "only what does not touch the hot account")
 	q.release(shared, batch)
-	third := q.next(shared, 10)
-	require.Len(t, third, 1)
 	q.release(shared, second)
+	third := q.next(shared, 10)
+	require.Len(t, third, 2)
 	require.Equal(t, []models.AccountID{hot}, third[0].accounts)
-	q.release(shared, third)
-	require.Len(t, q.next(shared, 10), 1)
 	require.Zero(t, q.items)
 	require.Empty(t, q.tenants)
 }
@@ -208,4 +207,53 @@ func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
 	require.Zero(t, q.running)
 	push(1)
 	require.Len(t, q.next(shared, most), 1, "nothing is under way: at once")
+}
+
+// An operation larger than its business's share, beside a neighbour who always
+// has something waiting.
+func TestQueueServesLargeOperationsBesideABusyNeighbour(t *testing.T) {
+	t.Parallel()
+	q := newQueue(1 << 20)
+	b := tenants(2)
+	require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
+	large := waitingOn(b[1], 300, account1())
+	require.NoError(t, q.push(large))
+	for range 4 {
+		for range 60 {
+			require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
+			require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
+		}
+		batch := q.next(shared, 64)
+		if slices.Contains(batch, large) {
+			return
+		}
+		q.release(shared, batch)
+	}
+	t.Fatal("never served")
+}
+
+// An operation on two hot accounts, each of which is in one of two batches that
+// overlap.
+func TestQueueLetsNobodyOvertakeOnAnAccount(t *testing.T) {
+	t.Parallel()
+	q := newQueue(4096)
+	b := tenants(1)[0]
+	x, y := account1(), account1()
+	take := func() []*pending {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.take(shared, 10)
+	}
+	require.NoError(t, q.push(waitingOn(b, 1, x)))
+	one := take()
+	require.NoError(t, q.push(waitingOn(b, 1, y)))
+	two := take()
+	both, later, other := waitingOn(b, 1, x, y), waitingOn(b, 1, x), waitingOn(b, 1, account1())
+	for _, p := range []*pending{both, later, other} {
+		require.NoError(t, q.push(p))
+	}
+	q.release(shared, one)
+	require.Equal(t, []*pending{other}, take(), "x is free, but later came after both")
+	q.release(shared, two)
+	require.Equal(t, []*pending{both, later}, take())
 }
