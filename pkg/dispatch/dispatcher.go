@@ -59,9 +59,9 @@ type Dispatcher struct {
 	clock     clock
 	log       *logrus.Entry
 
-	// events, parts, claim and changed wake the loops; completions leads to the
+	// events, parts, claim, changed and replays wake the loops; completions leads to the
 	// writer.
-	events, claim, changed chan struct{}
+	events, claim, changed, replays chan struct{}
 
 	parts       [outbox.Parts]chan struct{}
 	completions chan completion
@@ -85,7 +85,7 @@ func New(db *database.DB, options Options, log *logrus.Logger) (*Dispatcher, err
 		options: options, db: db, store: outbox.NewDispatcher(db), scheduler: newScheduler(options.Slots),
 		client:  newClient(newGuard(options.AllowInsecure, through), options.Timeout, options.RootCAs),
 		metrics: newMetrics(),
-		events:  make(chan struct{}, 1), claim: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		events:  make(chan struct{}, 1), claim: make(chan struct{}, 1), changed: make(chan struct{}, 1), replays: make(chan struct{}, 1),
 		completions: make(chan completion, completionQueue),
 	}
 	for part := range d.parts {

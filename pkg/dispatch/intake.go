@@ -52,6 +52,9 @@ func (d *Dispatcher) lookOnce(ctx context.Context) time.Duration {
 	for _, part := range waiting.Parts {
 		signal(d.parts[part])
 	}
+	if waiting.Replay {
+		signal(d.replays)
+	}
 	switch {
 	case !waiting.Lane:
 		return poll

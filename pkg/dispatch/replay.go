@@ -8,11 +8,12 @@ import (
 )
 
 const (
-	// replayPoll is how long a replay that was asked for may wait unnoticed: it is
-	// one small statement of an idle dispatcher.
-	replayPoll = time.Second
+	// replayRetry is how long a replay rests whose database is away.
+	replayRetry = time.Second
 	// replayBusy is for replays that are due but in other hands.
 	replayBusy = 50 * time.Millisecond
+	// replayIdle is for a process without replays: it is told of new ones.
+	replayIdle = time.Hour
 )
 
 // replay works off the replays that were asked for, a step at a time and beside
@@ -24,6 +25,7 @@ func (d *Dispatcher) replay(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.replays:
 		case <-timer.C:
 		}
 		timer.Reset(d.replayDue(ctx))
@@ -34,12 +36,14 @@ func (d *Dispatcher) replay(ctx context.Context) {
 func (d *Dispatcher) replayDue(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
 		in, waiting, err := d.store.NextReplay(ctx)
-		if err != nil {
+		switch {
+		case err != nil:
 			d.trouble(ctx, "replay", err)
-			return replayPoll
-		}
-		if !waiting || in > 0 {
-			return nextReplayPoll(in, waiting)
+			return replayRetry
+		case !waiting:
+			return replayIdle
+		case in > 0:
+			return in
 		}
 		done, ok, err := d.store.StepReplay(ctx)
 		if err != nil {
@@ -51,14 +55,7 @@ func (d *Dispatcher) replayDue(ctx context.Context) time.Duration {
 		}
 		d.replayed(ctx, &done)
 	}
-	return replayPoll
-}
-
-func nextReplayPoll(in time.Duration, waiting bool) time.Duration {
-	if !waiting {
-		return replayPoll
-	}
-	return min(in, replayPoll)
+	return replayRetry
 }
 
 // replayed hurries what a step has made due, and logs the end of a replay.

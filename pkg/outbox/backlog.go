@@ -18,12 +18,15 @@ type Waiting struct {
 	LaneIn time.Duration
 	// Lane is false when no lane waits at all.
 	Lane bool
+	// Replay says that a replay is to be worked on.
+	Replay bool
 }
 
 const probeSQL = `SELECT
     ARRAY(SELECT p FROM generate_series(0, $1::int - 1) p WHERE EXISTS (SELECT FROM webhook_outbox o WHERE o.part = p))::smallint[],
     (SELECT CASE WHEN due_at < 'infinity' THEN extract(epoch FROM due_at - now())::float8 END
-     FROM webhook_lanes ORDER BY due_at LIMIT 1)`
+     FROM webhook_lanes ORDER BY due_at LIMIT 1),
+    EXISTS (SELECT FROM webhook_replays WHERE status IN ('pending', 'running') AND next_step_at <= now())`
 
 // Probe is the one statement of an idle dispatcher.
 func (d *Dispatcher) Probe(ctx context.Context) (Waiting, error) {
@@ -31,7 +34,7 @@ func (d *Dispatcher) Probe(ctx context.Context) (Waiting, error) {
 	var seconds *float64
 	read := func(rows pgx.Rows) error {
 		for rows.Next() {
-			if err := rows.Scan(&waiting.Parts, &seconds); err != nil {
+			if err := rows.Scan(&waiting.Parts, &seconds, &waiting.Replay); err != nil {
 				return err
 			}
 		}

@@ -14,9 +14,12 @@ import (
 // failedSQL are the failed deliveries d of a selection, with the endpoints w and
 // the events e: a delivery whose event has been deleted cannot be sent.
 const failedSQL = `FROM webhooks w
-JOIN webhook_deliveries d ON d.business_id = w.business_id AND d.webhook_id = w.id AND d.status = 'failed'
-     AND d.event_id > CAST(@after AS uuid) AND d.event_id < CAST(@before AS uuid)
-JOIN webhook_events e ON e.business_id = d.business_id AND e.id = d.event_id
+CROSS JOIN LATERAL (
+    SELECT d.event_id FROM webhook_deliveries d
+    WHERE d.business_id = w.business_id AND d.webhook_id = w.id AND d.status = 'failed'
+      AND d.event_id > CAST(@after AS uuid) AND d.event_id < CAST(@before AS uuid) OFFSET 0) d
+CROSS JOIN LATERAL (
+    SELECT e.type FROM webhook_events e WHERE e.business_id = w.business_id AND e.id = d.event_id LIMIT 1) e
 WHERE w.business_id = @business AND w.deleted_at IS NULL AND (CAST(@webhook AS uuid) IS NULL OR w.id = CAST(@webhook AS uuid))
   AND (CAST(@types AS text[]) IS NULL OR CAST(@types AS text[])` + subscribes + `)`
 
@@ -28,8 +31,10 @@ const countFailedSQL = `SELECT count(*) FILTER (WHERE w.status <> 'disabled') AS
 const countEventsSQL = `SELECT count(*) AS matched, count(*) FILTER (WHERE d.id IS NULL) AS missing,
     count(*) FILTER (WHERE d.status = 'pending') AS pending
 FROM webhooks w
-JOIN webhook_events e ON e.business_id = w.business_id AND e.id > CAST(@after AS uuid) AND e.id < CAST(@before AS uuid)
-LEFT JOIN webhook_deliveries d ON d.business_id = w.business_id AND d.webhook_id = w.id AND d.event_id = e.id
+CROSS JOIN LATERAL (
+    SELECT e.id, e.type FROM webhook_events e
+    WHERE e.business_id = w.business_id AND e.id > CAST(@after AS uuid) AND e.id < CAST(@before AS uuid) OFFSET 0) e
+LEFT JOIN LATERAL (` + deliveryOfSQL + `) d ON true
 WHERE w.business_id = @business AND w.id = CAST(@webhook AS uuid)
   AND (CAST(@types AS text[]) IS NULL OR CAST(@types AS text[])` + subscribes + `)
   AND ` + replayable
@@ -74,18 +79,19 @@ func (s *ReplaySelection) args(now time.Time) []any {
 // Which endpoints of a business have anything to replay is looked up endpoint by
 // endpoint: one look-up each, however much failed on it.
 const liveTargetsSQL = `INSERT INTO webhook_replay_targets (business_id, replay_id, webhook_id, after_event_id)
-SELECT w.business_id, CAST(@replay AS uuid), w.id, CAST(@after AS uuid) FROM webhooks w
-WHERE w.business_id = @business AND w.deleted_at IS NULL AND w.status <> 'disabled' AND ` + hasFailed
+SELECT w.business_id, CAST(@replay AS uuid), w.id, CAST(@after AS uuid) FROM webhooks w` + hasFailed + `
+WHERE w.business_id = @business AND w.deleted_at IS NULL AND w.status <> 'disabled'`
 
 const oneTargetSQL = `INSERT INTO webhook_replay_targets (business_id, replay_id, webhook_id, after_event_id)
 VALUES (@business, @replay, @webhook, CAST(@after AS uuid))`
 
-const countDisabledSQL = `SELECT count(*) FROM webhooks w
-WHERE w.business_id = @business AND w.deleted_at IS NULL AND w.status = 'disabled' AND ` + hasFailed
+const countDisabledSQL = `SELECT count(*) FROM webhooks w` + hasFailed + `
+WHERE w.business_id = @business AND w.deleted_at IS NULL AND w.status = 'disabled'`
 
-const hasFailed = `EXISTS (
+const hasFailed = `
+CROSS JOIN LATERAL (
     SELECT FROM webhook_deliveries d WHERE d.business_id = w.business_id AND d.webhook_id = w.id AND d.status = 'failed'
-        AND d.event_id > CAST(@after AS uuid) AND d.event_id < CAST(@before AS uuid))`
+        AND d.event_id > CAST(@after AS uuid) AND d.event_id < CAST(@before AS uuid) LIMIT 1) failed`
 
 // queueReplay writes a replay and the endpoints that it goes to, for dispatchers
 // to work off. Without any endpoint it has nothing to do and is over.
@@ -118,7 +124,7 @@ func queueReplay(tx *gorm.DB, selection ReplaySelection, row *models.Replay) err
 	if added.Error != nil {
 		return fmt.Errorf("queueing a replay: %w", added.Error)
 	}
-	return nil
+	return notifyChanged(tx) // dispatchers look for what is due then
 }
 
 func checkOpenReplays(tx *gorm.DB, business models.BusinessID) error {

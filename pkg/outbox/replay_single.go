@@ -22,17 +22,26 @@ const subscribes = ` && ARRAY['*', e.type, split_part(e.type, '.', 1) || '.*']`
 // A delivery that has to be made takes the sequence of the endpoint's last one
 // before it: with the event's id to tell them apart, an ordered endpoint gets it
 // in its place.
-const targetSQL = `SELECT w.id AS webhook_id, w.ordered, w.status = 'disabled' AS disabled,
+//
+// Look-ups in the large tables are subqueries with LIMIT here and in all that
+// follows: to a planner that knows little of a business, one pass over all that
+// the business has looks as good as a few look-ups, and it would join that to
+// every row.
+const targetSQL = `SELECT w.business_id, w.id AS webhook_id, w.ordered, w.status = 'disabled' AS disabled,
     d.id AS delivery_id, d.status, e.id AS event_id, coalesce(d.sequence, (
         SELECT p.sequence FROM webhook_deliveries p
         WHERE p.business_id = e.business_id AND p.webhook_id = w.id AND p.event_id < e.id ORDER BY p.event_id DESC LIMIT 1), 0) AS sequence
 FROM webhook_events e
 JOIN webhooks w ON w.business_id = e.business_id AND w.deleted_at IS NULL
-LEFT JOIN webhook_deliveries d ON d.business_id = e.business_id AND d.webhook_id = w.id AND d.event_id = e.id
+LEFT JOIN LATERAL (` + deliveryOfSQL + `) d ON true
 WHERE e.business_id = @business AND e.id = @event AND CASE WHEN CAST(@webhook AS uuid) IS NULL
       THEN d.id IS NOT NULL OR e.type <> 'webhook.test' AND w.event_types` + subscribes + `
       ELSE w.id = CAST(@webhook AS uuid) END
 ORDER BY w.id LIMIT @most`
+
+// deliveryOfSQL finds the delivery of the event e to the endpoint w.
+const deliveryOfSQL = `SELECT d.id, d.status, d.sequence FROM webhook_deliveries d
+    WHERE d.business_id = w.business_id AND d.webhook_id = w.id AND d.event_id = e.id LIMIT 1`
 
 const countTargetsSQL = `SELECT count(*) FILTER (WHERE NOT disabled) AS matched,
     count(*) FILTER (WHERE NOT disabled AND delivery_id IS NULL) AS missing,
@@ -41,7 +50,7 @@ const countTargetsSQL = `SELECT count(*) FILTER (WHERE NOT disabled) AS matched,
 
 // replayTargetsSQL restarts and makes deliveries, and touches the lanes, whose
 // holders would not look again otherwise. The first lanes are due at once, the
-// others one after the other, as in a fan-out.
+// others one after the other, as in a fan-out. For ANY see laneSettingsSQL.
 const replayTargetsSQL = `WITH target AS MATERIALIZED (
     ` + targetSQL + ` FOR SHARE OF w
 ), live AS MATERIALIZED (
@@ -50,7 +59,8 @@ const replayTargetsSQL = `WITH target AS MATERIALIZED (
 ), restarted AS (
     UPDATE webhook_deliveries d SET status = 'pending', run = d.run + 1, run_attempt = 0, ordered = t.ordered,
         next_attempt_at = t.due, finished_at = NULL, failure_reason = NULL
-    FROM live t WHERE d.business_id = @business AND d.id = t.delivery_id AND d.status <> 'pending'
+    FROM live t WHERE d.business_id = ANY (ARRAY[t.business_id]) AND d.id = t.delivery_id
+        AND d.webhook_id = t.webhook_id AND d.event_id = t.event_id AND d.status <> 'pending'
     RETURNING d.webhook_id, d.next_attempt_at AS due
 ), made AS (
     INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, run, next_attempt_at, sequence, ordered, created_at)
@@ -92,11 +102,7 @@ func replayNow(tx *gorm.DB, selection ReplaySelection, row *models.Replay) error
 	if err := tx.Create(row).Error; err != nil {
 		return fmt.Errorf("recording a replay: %w", err)
 	}
-	// Replays are rare: the notification does not slow anything.
-	if err := tx.Exec(`SELECT pg_notify(?, ?)`, laneChannel, laneChanged).Error; err != nil {
-		return fmt.Errorf("replaying: %w", err)
-	}
-	return nil
+	return notifyChanged(tx) // replays are rare: the notification does not slow anything
 }
 
 func countNow(db *gorm.DB, selection ReplaySelection) (models.ReplayCount, error) {

@@ -69,8 +69,8 @@ const walkFailedSQL = `WITH x AS MATERIALIZED (
     WHERE business_id = $1 AND webhook_id = $2 AND status = 'failed' AND event_id > $3 AND event_id < $4
     ORDER BY event_id LIMIT $5
 )
-SELECT x.event_id, x.id, 'failed', x.sequence, e.id IS NOT NULL AND ($6::text[] IS NULL OR $6::text[]` + subscribes + `)
-FROM x LEFT JOIN webhook_events e ON e.business_id = $1 AND e.id = x.event_id
+SELECT x.event_id, x.id, 'failed', x.sequence, e.type IS NOT NULL AND ($6::text[] IS NULL OR $6::text[]` + subscribes + `)
+FROM x LEFT JOIN LATERAL (SELECT e.type FROM webhook_events e WHERE e.business_id = $1 AND e.id = x.event_id LIMIT 1) e ON true
 ORDER BY x.event_id`
 
 const walkEventsSQL = `WITH e AS MATERIALIZED (
@@ -80,7 +80,7 @@ const walkEventsSQL = `WITH e AS MATERIALIZED (
 )
 SELECT e.id, d.id, coalesce(d.status, ''), d.sequence, ($6::text[] IS NULL OR $6::text[]` + subscribes + `) AND ` + replayable + `
 FROM e JOIN webhooks w ON w.business_id = $1 AND w.id = $2
-LEFT JOIN webhook_deliveries d ON d.business_id = $1 AND d.webhook_id = $2 AND d.event_id = e.id
+LEFT JOIN LATERAL (` + deliveryOfSQL + `) d ON true
 ORDER BY e.id`
 
 // walk looks at the next events of the target, in their order.
@@ -154,16 +154,17 @@ func (s *replayStep) choose(found []walked, most int) (b replayBatchOf) {
 // replaySQL restarts the deliveries named by $4 and makes those of the events $3
 // that have none, and touches the lane, whose holder would not look again
 // otherwise. $6 is when the first of them is due, $7 how many seconds apart the
-// others are.
+// others are. For ANY and the concatenation see laneSettingsSQL and completeSQL.
 const replaySQL = `WITH x AS MATERIALIZED (
-    SELECT event_id, delivery_id, n, $6::timestamptz + make_interval(secs => (n - 1) * $7::float8) AS due,
+    SELECT $1::uuid AS business_id, $2::uuid AS webhook_id, event_id, delivery_id, n, $6::timestamptz + make_interval(secs => (n - 1) * $7::float8) AS due,
            CASE WHEN sequence >= 0 THEN sequence ELSE $8::bigint END AS sequence
     FROM unnest($3::uuid[], $4::uuid[], $5::bigint[]) WITH ORDINALITY AS x (event_id, delivery_id, sequence, n)
 ), restarted AS (
     UPDATE webhook_deliveries d SET status = 'pending', run = d.run + 1, run_attempt = 0, ordered = w.ordered,
         next_attempt_at = x.due, finished_at = NULL, failure_reason = NULL
     FROM x, webhooks w
-    WHERE d.business_id = $1 AND d.id = x.delivery_id AND d.status = 'failed' AND w.business_id = $1 AND w.id = $2
+    WHERE d.business_id = ANY (ARRAY[x.business_id]) AND d.id = x.delivery_id AND d.webhook_id = x.webhook_id AND d.event_id = x.event_id
+      AND d.status || '' = 'failed' AND w.business_id = $1 AND w.id = $2
     RETURNING d.next_attempt_at AS due
 ), made AS (
     INSERT INTO webhook_deliveries (business_id, id, event_id, webhook_id, run, next_attempt_at, sequence, ordered, created_at)

@@ -181,6 +181,42 @@ func TestReplayOfOneEvent(t *testing.T) {
 	_, err = k.start(ReplaySelection{BusinessID: stranger.BusinessID, EventID: event}, 0)
 	require.True(t, errs.Is(err, errs.NotFound))
 	require.Equal(t, 3, k.count(`SELECT count(*) FROM webhook_deliveries`))
+
+	k.endpoint(business, "")
+	test := k.events(business, models.EventWebhookTest, 1)[0]
+	require.Zero(t, k.counted(ReplaySelection{BusinessID: business, EventID: test}).Matched, "a test is for the endpoint that was tested")
+}
+
+// The holder of a lane that has looked for work before the replay looks again.
+func TestReplayIsSeenByTheHolderOfTheLane(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	key := k.endpoint(business, "")
+	k.failed(key, 1)
+	k.events(business, models.EventAccountCreated, 1)
+	k.fanOutAll()
+	lane := k.claimOne()
+	fetched := k.fetchOne(lane)
+	require.True(t, k.complete(lane, fetched.Due[0], models.DeliveryDelivered, 0))
+	fetched = k.fetchOne(lane)
+	require.Empty(t, fetched.Due)
+
+	_, err := k.start(ReplaySelection{BusinessID: business}, 0)
+	require.NoError(t, err)
+	step, _, err := NewDispatcher(k.db).StepReplay(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{k.Owner()}, step.Foreign)
+	require.False(t, step.Due, "it is held")
+	require.False(t, k.release(lane, fetched.Touches, 0))
+	require.Len(t, k.fetchOne(lane).Due, 1)
+	k.exec(`UPDATE webhook_deliveries SET status = 'failed', finished_at = now(), failure_reason = 'x'`)
+	_, err = k.start(ReplaySelection{BusinessID: business}, 0)
+	require.NoError(t, err)
+	step, _, err = k.StepReplay(t.Context())
+	require.NoError(t, err)
+	require.True(t, step.Mine)
+	require.Equal(t, key.WebhookID, step.Webhook)
 }
 
 func TestReplaySinceGivesAnEndpointWhatItNeverHad(t *testing.T) {
