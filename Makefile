@@ -50,6 +50,7 @@ soak: ## Look for what only time finds: random histories under faults, plans on 
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -run TestLinearizable ./cmd/api -soak $(SOAK)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestListsWalkTheirIndexes ./pkg/ledger -plan-rows 1000000
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestPlansOfReplays ./pkg/outbox -replay-rows 1000000
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -run TestPlansStayOnTheirIndexes ./pkg/outbox -plan-rows 1000000
 
 lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
 	@unformatted=$$(gofmt -l bench cmd helm migrations pkg 2>/dev/null); \

@@ -22,8 +22,10 @@ type Waiting struct {
 	Replay bool
 }
 
+// A sub-select with a limit instead of EXISTS, which may become a join that reads
+// the whole outbox (see laneSettingsSQL).
 const probeSQL = `SELECT
-    ARRAY(SELECT p FROM generate_series(0, $1::int - 1) p WHERE EXISTS (SELECT FROM webhook_outbox o WHERE o.part = p))::smallint[],
+    ARRAY(SELECT p FROM generate_series(0, $1::int - 1) p WHERE (SELECT true FROM webhook_outbox o WHERE o.part = p ORDER BY o.part, o.seq LIMIT 1))::smallint[],
     (SELECT CASE WHEN due_at < 'infinity' THEN extract(epoch FROM due_at - now())::float8 END
      FROM webhook_lanes ORDER BY due_at LIMIT 1),
     EXISTS (SELECT FROM webhook_replays WHERE status IN ('pending', 'running') AND next_step_at <= now())`
@@ -64,7 +66,7 @@ const backlogSQL = `SELECT
     (SELECT count(*) FROM (SELECT FROM webhook_outbox LIMIT 100000) o),
     coalesce((SELECT extract(epoch FROM now() - min(e.created_at)) FROM generate_series(0, $1::int - 1) p
         CROSS JOIN LATERAL (SELECT o.business_id, o.event_id FROM webhook_outbox o WHERE o.part = p ORDER BY o.seq LIMIT 1) o
-        JOIN webhook_events e ON e.business_id = o.business_id AND e.id = o.event_id), 0)::float8,
+        JOIN webhook_events e ON e.business_id = ANY (ARRAY[o.business_id]) AND e.id = o.event_id), 0)::float8,
     (SELECT count(*) FROM (SELECT FROM webhook_lanes WHERE due_at <= now() LIMIT 100000) l),
     (SELECT count(*) FROM webhook_lanes WHERE due_at BETWEEN now() AND now() + $2::interval AND owner IS NOT NULL),
     coalesce((SELECT extract(epoch FROM now() - due_at) FROM webhook_lanes WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0)::float8`
@@ -91,19 +93,24 @@ func ReadBacklog(ctx context.Context, db *database.DB) (Backlog, error) {
 const ExpireStep = 5000
 
 const expireSQL = `WITH x AS MATERIALIZED (
-    SELECT id FROM webhook_deliveries
+    SELECT business_id, id, webhook_id, event_id FROM webhook_deliveries
     WHERE business_id = $1 AND webhook_id = $2 AND status = 'pending' AND next_attempt_at < now() - $3::interval
     ORDER BY next_attempt_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
+), ended AS (
+    UPDATE webhook_deliveries d SET status = 'failed', finished_at = now(),
+        failure_reason = 'the endpoint failed for as long as the whole retry schedule'
+    FROM x WHERE d.business_id = ANY (ARRAY[x.business_id]) AND d.id = x.id AND d.webhook_id = x.webhook_id AND d.event_id = x.event_id
+    RETURNING 1
 )
-UPDATE webhook_deliveries d SET status = 'failed', finished_at = now(),
-    failure_reason = 'the endpoint failed for as long as the whole retry schedule'
-FROM x WHERE d.business_id = $1 AND d.id = x.id`
+SELECT count(*) FROM ended`
 
 // Expire ends deliveries of one endpoint that have been due for longer than age,
 // up to ExpireStep of them, and returns how many: a dead endpoint's backlog,
 // which its breaker keeps from being attempted, ends too. It commits
 // synchronously, for nothing will bring the deliveries back.
 func (d *Dispatcher) Expire(ctx context.Context, key LaneKey, age time.Duration) (int64, error) {
-	tag, err := d.pool.Exec(ctx, expireSQL, key.BusinessID, key.WebhookID, age, ExpireStep)
-	return tag.RowsAffected(), database.Coded(err)
+	var ended int64
+	err := pipeline(ctx, d.pool, step{sql: durablySQL},
+		step{expireSQL, []any{key.BusinessID, key.WebhookID, age, ExpireStep}, one(&ended)})
+	return ended, err
 }

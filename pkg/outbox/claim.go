@@ -10,11 +10,13 @@ import (
 const claimSQL = `WITH c AS MATERIALIZED (
     SELECT business_id, webhook_id FROM webhook_lanes WHERE due_at <= now()
     ORDER BY due_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+), l AS (
+    UPDATE webhook_lanes l SET owner = $2, epoch = l.epoch + 1, due_at = now() + $3::interval
+    FROM c WHERE l.business_id = ANY (ARRAY[c.business_id]) AND l.webhook_id = c.webhook_id
+    RETURNING l.*
 )
-UPDATE webhook_lanes l SET owner = $2, epoch = l.epoch + 1, due_at = now() + $3::interval
-FROM c JOIN webhooks w ON w.business_id = ANY (ARRAY[c.business_id]) AND w.id = c.webhook_id
-WHERE l.business_id = ANY (ARRAY[c.business_id]) AND l.webhook_id = c.webhook_id
-RETURNING l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns
+SELECT l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns + `
+FROM l JOIN webhooks w ON w.business_id = ANY (ARRAY[l.business_id]) AND w.id = l.webhook_id`
 
 const laneConfigColumns = `l.config_version, l.breaker_failures, l.breaker_resets, l.failing_since IS NOT NULL,
     w.url, w.headers, w.secret_ciphertext,

@@ -17,13 +17,14 @@ const endStep = 1000
 
 // endSQL ends pending deliveries of one endpoint. Rows that are being completed
 // at the moment are skipped: waiting for them could deadlock with the completion
-// of others, and the next step finds them.
+// of others, and the next step finds them. Why a delivery is named twice says
+// completeSQL.
 const endSQL = `WITH x AS MATERIALIZED (
-    SELECT id FROM webhook_deliveries WHERE business_id = @business AND webhook_id = @webhook AND status = 'pending'
+    SELECT business_id, id, event_id FROM webhook_deliveries WHERE business_id = @business AND webhook_id = @webhook AND status = 'pending'
     ORDER BY next_attempt_at, id LIMIT @limit FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook_deliveries d SET status = 'failed', failure_reason = @reason, finished_at = now()
-FROM x WHERE d.business_id = @business AND d.id = x.id`
+FROM x WHERE d.business_id = ANY (ARRAY[x.business_id]) AND d.id = x.id AND d.webhook_id = @webhook AND d.event_id = x.event_id`
 
 // markSQL keeps the reason on the lane while something is left to end, for the next
 // step.

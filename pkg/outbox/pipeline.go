@@ -14,8 +14,8 @@ import (
 //
 // synchronous_commit: losing the tail of these transactions in a crash of the
 // server restores an earlier state, which can only cause a resend. The planner
-// settings pin nested loops over the indexes in their order (a bitmap would sort
-// the whole outbox for its first 500 rows): the tables swing between nothing
+// settings pin nested loops over the indexes in their order (a bitmap or a sort
+// would read the whole outbox for its first 500 rows): the tables swing between nothing
 // and millions of rows faster than their statistics, and every statement here
 // starts from a bounded array.
 //
@@ -27,8 +27,12 @@ import (
 const laneSettingsSQL = `SELECT set_config('synchronous_commit', 'off', true), set_config('jit', 'off', true),
     set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_sort', 'off', true),
     set_config('plan_cache_mode', 'force_generic_plan', true), set_config('lock_timeout', '2s', true),
     set_config('statement_timeout', '10s', true)`
+
+// durablySQL makes the commit of a pipeline wait for the disk all the same.
+const durablySQL = `SELECT set_config('synchronous_commit', 'on', true)`
 
 // step is one statement of a pipeline; read sees its rows, when there is one.
 type step struct {

@@ -26,15 +26,16 @@ const (
 const purgeFloor = `(lpad(to_hex((extract(epoch FROM now() - $2::interval) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid`
 
 // An old delivery stays while it is pending, and as long again when it has been
-// replayed: its end counts, not its beginning.
+// replayed: its end counts, not its beginning. Why a delivery is named twice says completeSQL.
 const purgeDeliveriesSQL = `WITH x AS MATERIALIZED (
-    SELECT business_id, id FROM webhook_deliveries
+    SELECT business_id, id, webhook_id, event_id FROM webhook_deliveries
     WHERE business_id = $1 AND id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000') AND id < ` + purgeFloor + ` AND (SELECT pg_try_advisory_xact_lock($5, 0))
     ORDER BY business_id, id LIMIT $4
 ), over AS MATERIALIZED (
-    SELECT d.business_id, d.id, d.status
+    SELECT d.business_id, d.id, d.webhook_id, d.event_id, d.status
     FROM x CROSS JOIN LATERAL (
-        SELECT * FROM webhook_deliveries d WHERE d.business_id = x.business_id AND d.id = x.id
+        SELECT * FROM webhook_deliveries d
+        WHERE d.business_id = x.business_id AND d.id = x.id AND d.webhook_id = x.webhook_id AND d.event_id = x.event_id
         AND d.status || '' <> 'pending' AND d.finished_at < now() - $2::interval FOR UPDATE SKIP LOCKED) d
 ), attempts AS (
     DELETE FROM webhook_attempts a USING over o
@@ -42,7 +43,7 @@ const purgeDeliveriesSQL = `WITH x AS MATERIALIZED (
     RETURNING 1
 ), gone AS (
     DELETE FROM webhook_deliveries d USING over o
-    WHERE d.business_id = ANY (ARRAY[o.business_id]) AND d.id = o.id
+    WHERE d.business_id = ANY (ARRAY[o.business_id]) AND d.id = o.id AND d.webhook_id = o.webhook_id AND d.event_id = o.event_id
     RETURNING d.status
 )
 SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM gone WHERE status = 'failed'), (SELECT count(*) FROM attempts),
