@@ -25,11 +25,16 @@ type process struct {
 // spawn starts a process and waits until it listens.
 func spawn(t *testing.T, databaseURL string, environment ...string) *process {
 	t.Helper()
-	p := &process{exited: make(chan error, 1)}
-	p.command = program(t, append([]string{
+	return launch(t, program(t, append([]string{
 		"TXN_DATABASE_URL=" + databaseURL, "TXN_SECURITY_ENCRYPTION_KEYS=" + encryptionKey,
 		"TXN_API_LISTEN=127.0.0.1:0", "TXN_API_ADMIN_LISTEN=", "TXN_RATE_LIMIT_PER_IP=",
-	}, environment...))
+	}, environment...)))
+}
+
+// launch starts an API and waits until it listens.
+func launch(t *testing.T, command *exec.Cmd) *process {
+	t.Helper()
+	p := &process{command: command, exited: make(chan error, 1)}
 	p.command.Stderr = os.Stderr
 	out, err := p.command.StdoutPipe()
 	require.NoError(t, err)

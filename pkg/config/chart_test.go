@@ -44,7 +44,7 @@ func TestChartHoldsTheDefaults(t *testing.T) {
 		if slices.Contains(ofChart, key[0]+"."+key[1]) {
 			continue
 		}
-		require.Contains(t, values.Config[key[0]], key[1], "add %s.%s to helm/txn/values.yaml and values.schema.json", key[0], key[1])
+		require.Contains(t, values.Config[key[0]], key[1], "add %s.%s to helm/txn/values.yaml and values.schema.json, then in helm: go test . -update", key[0], key[1])
 	}
 }
 
