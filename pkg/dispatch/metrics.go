@@ -66,6 +66,9 @@ var (
 	listenDesc  = prometheus.NewDesc("txn_dispatcher_listening", "1 while notifications arrive, 0 while only polling works.", nil, nil)
 	outboxDesc  = prometheus.NewDesc("txn_outbox_events", "Events that wait to be fanned out, counted up to 100,000.", nil, nil)
 	ageDesc     = prometheus.NewDesc("txn_outbox_oldest_seconds", "Age of the oldest event that waits to be fanned out.", nil, nil)
+	pendingDesc = prometheus.NewDesc("txn_webhook_deliveries_pending", "Deliveries that are not at their end, as the last ANALYZE found.", nil, nil)
+	breakerDesc = prometheus.NewDesc("txn_webhook_breakers", "Endpoints whose circuit breaker is open, or half-open: being probed.", []string{"state"}, nil)
+	peersDesc   = prometheus.NewDesc("txn_dispatchers", "Dispatchers that run.", nil, nil)
 	dueDesc     = prometheus.NewDesc("txn_lanes_due", "Lanes that wait for a dispatcher.", nil, nil)
 	dueAgeDesc  = prometheus.NewDesc("txn_lanes_oldest_due_seconds", "How long the longest waiting lane has been due.", nil, nil)
 	leasedDesc  = prometheus.NewDesc("txn_lanes_leased", "Lanes leased by all dispatchers.", nil, nil)
@@ -78,6 +81,7 @@ func (d *Dispatcher) Describe(descs chan<- *prometheus.Desc) {
 	}
 	for _, desc := range []*prometheus.Desc{
 		slotsDesc, busyDesc, heldDesc, queuedDesc, probingDesc, listenDesc, outboxDesc, ageDesc, dueDesc, dueAgeDesc, leasedDesc,
+		pendingDesc, breakerDesc, peersDesc,
 	} {
 		descs <- desc
 	}
@@ -89,8 +93,8 @@ func (d *Dispatcher) Collect(values chan<- prometheus.Metric) {
 	for _, c := range d.metrics.collectors() {
 		c.Collect(values)
 	}
-	gauge := func(desc *prometheus.Desc, value float64) {
-		values <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		values <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	use := d.scheduler.usage()
 	gauge(slotsDesc, float64(d.options.Slots))
@@ -114,6 +118,10 @@ func (d *Dispatcher) Collect(values chan<- prometheus.Metric) {
 	gauge(dueDesc, float64(backlog.LanesDue))
 	gauge(dueAgeDesc, backlog.OldestDue.Seconds())
 	gauge(leasedDesc, float64(backlog.LanesLeased))
+	gauge(pendingDesc, float64(backlog.Pending))
+	gauge(breakerDesc, float64(backlog.BreakersOpen), "open")
+	gauge(breakerDesc, float64(backlog.BreakersHalfOpen), "half_open")
+	gauge(peersDesc, float64(backlog.Dispatchers))
 }
 
 func (m *metrics) collectors() []prometheus.Collector {

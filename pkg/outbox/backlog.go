@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,36 +57,46 @@ type Backlog struct {
 	Events int64
 	// OldestAge is that of the first of them.
 	OldestAge time.Duration
-	// LanesDue wait for a dispatcher, counted up to 100,000; LanesLeased are held.
+	// LanesDue wait for a dispatcher, LanesLeased are held, both counted up to
+	// 100,000.
 	LanesDue, LanesLeased int64
-	// OldestDue is how long the longest waiting lane has been due.
+	// OldestDue is how long the longest waiting lane has been due, its head start
+	// taken off.
 	OldestDue time.Duration
+	// BreakersOpen are lanes that wait for their breaker, BreakersHalfOpen those
+	// that are being probed; both counted up to 100,000.
+	BreakersOpen, BreakersHalfOpen int64
+	// Pending is how many deliveries are not at their end, as the last
+	// ANALYZE found.
+	Pending int64
+	// Dispatchers run.
+	Dispatchers int64
 }
 
-const backlogSQL = `SELECT
+// The threshold is no parameter, for the partial index to be found.
+var backlogSQL = `SELECT
     (SELECT count(*) FROM (SELECT FROM webhook_outbox LIMIT 100000) o),
     coalesce((SELECT extract(epoch FROM now() - min(e.created_at)) FROM generate_series(0, $1::int - 1) p
         CROSS JOIN LATERAL (SELECT o.business_id, o.event_id FROM webhook_outbox o WHERE o.part = p ORDER BY o.seq LIMIT 1) o
         JOIN webhook_events e ON e.business_id = ANY (ARRAY[o.business_id]) AND e.id = o.event_id), 0)::float8,
     (SELECT count(*) FROM (SELECT FROM webhook_lanes WHERE due_at <= now() LIMIT 100000) l),
-    (SELECT count(*) FROM webhook_lanes WHERE due_at BETWEEN now() AND now() + $2::interval AND owner IS NOT NULL),
-    coalesce((SELECT extract(epoch FROM now() - due_at) FROM webhook_lanes WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0)::float8`
+    (SELECT count(*) FROM (SELECT FROM webhook_lanes WHERE due_at BETWEEN now() AND now() + $2::interval AND owner IS NOT NULL LIMIT 100000) l),
+    coalesce((SELECT extract(epoch FROM now() - due_at) FROM webhook_lanes WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0)::float8,
+    b.open, b.half_open,
+    (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhook_deliveries_due_idx'::regclass),
+    (SELECT count(*) FROM webhook_dispatchers WHERE seen_at > now() - $2::interval)
+FROM (SELECT count(*) FILTER (WHERE NOT held) AS open, count(*) FILTER (WHERE held) AS half_open
+      FROM (SELECT owner IS NOT NULL AND due_at > now() AS held FROM webhook_lanes
+            WHERE breaker_failures >= ` + strconv.Itoa(BreakerThreshold) + ` LIMIT 100000) l) b`
 
 // ReadBacklog counts what waits, in bounded time.
 func ReadBacklog(ctx context.Context, db *database.DB) (Backlog, error) {
 	var b Backlog
 	var oldest, due float64
-	read := func(rows pgx.Rows) error {
-		for rows.Next() {
-			if err := rows.Scan(&b.Events, &oldest, &b.LanesDue, &b.LanesLeased, &due); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	}
+	read := one(&b.Events, &oldest, &b.LanesDue, &b.LanesLeased, &due, &b.BreakersOpen, &b.BreakersHalfOpen, &b.Pending, &b.Dispatchers)
 	err := pipeline(ctx, db.Pool, step{backlogSQL, []any{Parts, Lease}, read})
 	b.OldestAge = max(0, time.Duration(oldest*float64(time.Second)))
-	b.OldestDue = max(0, time.Duration(due*float64(time.Second)))
+	b.OldestDue = max(0, time.Duration(due*float64(time.Second))-headStart)
 	return b, err
 }
 

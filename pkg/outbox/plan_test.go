@@ -36,7 +36,7 @@ func (k *kit) explain(sql string, args ...any) string {
 var planRows = flag.Int("plan-rows", 20_000, "rows that the plans of statements are checked on")
 
 var (
-	scansATable = regexp.MustCompile(`Seq Scan on webhook|Bitmap Heap Scan|Hash Join|Merge Join`)
+	scansATable = regexp.MustCompile(`Seq Scan on webhook(?:s|_[^d]|_deliv)|Bitmap Heap Scan|Hash Join|Merge Join`)
 	removed     = regexp.MustCompile(`Rows Removed by (?:Join )?Filter: (\d+)`)
 	scanned     = regexp.MustCompile(`Scan using webhooks?_.* \(actual time=\S+ rows=(\d+) loops=(\d+)\)`)
 )
