@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 )
 
@@ -24,11 +22,8 @@ const maxAnswer = 1 << 10
 func Ask(ctx context.Context, address, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	host, err := target(address)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+path, http.NoBody)
+	// An address without a host, or with an unspecified one, is dialled on this machine.
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
@@ -44,17 +39,4 @@ func Ask(ctx context.Context, address, path string) error {
 		return fmt.Errorf("healthcheck: %s: %s", response.Status, text)
 	}
 	return nil
-}
-
-// target is where a service that listens on address can be reached from inside
-// its container: one that listens everywhere, at localhost.
-func target(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("healthcheck: %w", err)
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port), nil
 }

