@@ -46,8 +46,9 @@ ifeq ($(PACKAGES),./...)
 	cd helm && CGO_ENABLED=0 $(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
 endif
 
-soak: ## Look for what only time finds: random histories under faults, plans on a million rows (SOAK=10m)
+soak: ## Look for what only time finds: random histories, faults, plans on a million rows (SOAK=10m)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -run TestLinearizable ./cmd/api -soak $(SOAK)
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -parallel 1 ./cmd/dispatcher -soak $(SOAK)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestListsWalkTheirIndexes ./pkg/ledger -plan-rows 1000000
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestPlansOfReplays ./pkg/outbox -replay-rows 1000000
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -run TestPlansStayOnTheirIndexes ./pkg/outbox -plan-rows 1000000

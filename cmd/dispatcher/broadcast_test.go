@@ -58,10 +58,10 @@ func TestABroadcastSurvivesADeathInTheMiddle(t *testing.T) {
 			size := scaled(2100, 10_000)
 			a := w.audience(size)
 			proxy := newWire(t, w.url)
-			var p *process
-			died := proxy.fail(failpoint{statement: statements["fan out"], skip: 1, at: at, act: func() { p.kill(t) }})
+			started := make(chan *process, 1)
+			died := proxy.fail(failpoint{statement: statements["fan out"], skip: 1, at: at, act: func() { (<-started).kill(t) }})
 			require.True(t, w.commit(0, 1))
-			p = spawn(t, proxy.url)
+			started <- spawn(t, proxy.url)
 			<-died
 			if at != committed {
 				require.Equal(t, 1, w.number(`SELECT count(*) FROM webhook_outbox WHERE after_webhook_id IS NOT NULL`), "it is part of the way")

@@ -22,6 +22,9 @@ type endpoint struct {
 	id     models.WebhookID
 	secret string
 
+	// wait, when there is one, is what a request waits for before it is judged.
+	wait func()
+
 	mu sync.Mutex
 	// verify judges a request; reply, when there is one, says what the nth request
 	// is answered, and in which headers, 200 otherwise.
@@ -55,6 +58,9 @@ func (w *world) endpoint(delay time.Duration, change ...func(*webhook.Fields)) *
 		}
 		e.enter()
 		time.Sleep(delay)
+		if e.wait != nil {
+			e.wait()
+		}
 		writer.WriteHeader(e.receive(body, r.Header, writer.Header()))
 	}))
 	w.t.Cleanup(func() { e.CloseClientConnections(); e.Close() })

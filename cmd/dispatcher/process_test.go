@@ -15,7 +15,7 @@ import (
 )
 
 // soak is how long the fault tests go on; by default they are short.
-var soak = flag.Duration("soak", 0, "how long each fault test that repeats its fault goes on; 0: as short as it can")
+var soak = flag.Duration("soak", 0, "how long the tests that repeat a fault go on, all together; 0: as short as they can")
 
 // scaled is the size of something in a short and in a long run.
 func scaled[N any](short, long N) N {
@@ -25,9 +25,12 @@ func scaled[N any](short, long N) N {
 	return long
 }
 
-// goOn runs rounds of a fault until the time of the run is over, at least some.
+// repeating is how many tests share the time of a long run.
+const repeating = 6
+
+// goOn runs rounds of a fault until the test's time is over, at least some.
 func goOn(short int, round func(n int)) {
-	for n, started := 0, time.Now(); n < short || time.Since(started) < *soak; n++ {
+	for n, started := 0, time.Now(); n < short || time.Since(started) < *soak/repeating; n++ {
 		round(n)
 	}
 }
