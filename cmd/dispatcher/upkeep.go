@@ -67,7 +67,9 @@ func (u *upkeep) start(ctx context.Context) (stop func()) {
 		(&ledger.Auditor{DB: u.db, Rest: auditRest, Log: u.log, Passed: u.audit.Passed}).Run(ctx)
 	})
 	running.Go(func() {
-		failed := func(err error) { u.log.WithError(err).Warn("ending the deliveries of a closed endpoint failed, trying again") }
+		failed := func(err error) {
+			u.log.WithError(err).Warn("ending the deliveries of a closed endpoint failed, trying again")
+		}
 		(&outbox.Ender{DB: u.db, Interval: endInterval, Failed: failed}).Run(ctx)
 	})
 	running.Go(func() { u.purge.Run(ctx) })
