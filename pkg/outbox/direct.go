@@ -27,7 +27,8 @@ RETURNING id`
 // half-open: the delivery is its probe. A Retry-After stands.
 const nudgeLaneSQL = `UPDATE webhook_lanes l SET touches = l.touches + 1, blocked_until = b.until,
     due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > statement_timestamp() THEN l.due_at
-             ELSE greatest(least(l.due_at, statement_timestamp()), b.until) END
+             ELSE greatest(least(l.due_at, statement_timestamp() - make_interval(secs => @ahead)),
+                           CASE WHEN b.until > statement_timestamp() THEN b.until END) END
 FROM (SELECT CASE WHEN breaker_failures >= @threshold AND blocked_until < 'infinity' THEN '-infinity' ELSE blocked_until END AS until
       FROM webhook_lanes WHERE business_id = @business AND webhook_id = @webhook FOR UPDATE) b
 WHERE l.business_id = @business AND l.webhook_id = @webhook`
@@ -44,6 +45,7 @@ func AppendDirect(tx *gorm.DB, event models.Event, webhook models.WebhookID) (mo
 	}
 	of := map[string]any{
 		"business": event.BusinessID, "webhook": webhook, "event": event.ID, "threshold": BreakerThreshold,
+		"ahead": headStart.Seconds(),
 	}
 	if err := tx.Raw(directSQL, of).Row().Scan(&id); err != nil {
 		return id, fmt.Errorf("writing delivery: %w", err)
