@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,9 +110,14 @@ func TestDispatchersThatJoinGetTheirShare(t *testing.T) {
 	k := newKit(t)
 	k.exec(recordLeasesSQL)
 	business := k.business()
-	const lanes, each = 16, 300
+	const lanes, each = 16, 400
+	var divided atomic.Bool // until then there is work for half a minute
 	r := k.receiver(business, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
-	r.answer = func(http.ResponseWriter, *http.Request, string, int) { time.Sleep(25 * time.Millisecond) }
+	r.answer = func(http.ResponseWriter, *http.Request, string, int) {
+		if !divided.Load() {
+			time.Sleep(75 * time.Millisecond)
+		}
+	}
 	for range lanes - 1 {
 		r.register(business, func(f *webhook.Fields) { f.MaxConcurrency = 1 })
 	}
@@ -134,6 +140,7 @@ func TestDispatchersThatJoinGetTheirShare(t *testing.T) {
 		stop()
 	}
 	k.eventually(5*time.Second, func() bool { return all[0].scheduler.busy() == lanes }, "the one that stays takes over at once")
+	divided.Store(true)
 	k.settled(60 * time.Second)
 	require.Equal(t, lanes*each, r.total(), "everything, once")
 	require.Zero(t, k.count(`SELECT count(*) FROM (SELECT FROM leases GROUP BY webhook_id, epoch HAVING count(*) > 1) twice`))
