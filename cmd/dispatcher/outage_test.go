@@ -58,7 +58,11 @@ func TestTerminatedConnectionsLoseNothing(t *testing.T) {
 	goOn(12, func(n int) {
 		time.Sleep(200 * time.Millisecond)
 		if n%4 == 3 {
-			cut += proxy.cut(listening)
+			require.Eventually(t, func() bool { // it may be connecting still
+				found := proxy.cut(listening)
+				cut += found
+				return found > 0
+			}, 10*time.Second, 5*time.Millisecond)
 			return
 		}
 		terminated += w.number(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity

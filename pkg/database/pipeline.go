@@ -41,7 +41,7 @@ func NewPipeline(ctx context.Context, conn *pgx.Conn, statements ...string) *Pip
 	p := &Pipeline{conn: conn, buffer: buffers.Get().(*[]byte), statements: make(map[string]*pgconn.StatementDescription, len(statements))}
 	*p.buffer = (*p.buffer)[:0]
 	for _, sql := range statements {
-		statement, err := conn.Prepare(ctx, sql, sql)
+		statement, err := known(ctx, conn, sql)
 		if err != nil {
 			p.fail(fmt.Errorf("preparing a statement: %w", err))
 			break
@@ -49,6 +49,24 @@ func NewPipeline(ctx context.Context, conn *pgx.Conn, statements ...string) *Pip
 		p.statements[sql] = statement
 	}
 	return p
+}
+
+// known returns the statement as prepared on the connection or, where pgx is told
+// to keep none there (behind a pooler that gives the server's connection away
+// after each transaction), its description alone, without a name.
+func known(ctx context.Context, conn *pgx.Conn, sql string) (*pgconn.StatementDescription, error) {
+	if conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		return conn.Prepare(ctx, sql, sql)
+	}
+	descriptions := conn.PgConn().CustomData()
+	if description, ok := descriptions[sql].(*pgconn.StatementDescription); ok {
+		return description, nil
+	}
+	description, err := conn.PgConn().Prepare(ctx, "", sql, nil)
+	if err == nil {
+		descriptions[sql] = description
+	}
+	return description, err
 }
 
 func (p *Pipeline) fail(err error) {
@@ -88,6 +106,9 @@ func (p *Pipeline) bind(sql string, args ...any) bool {
 	if err := p.params.Build(p.conn.TypeMap(), statement, args); err != nil {
 		p.fail(fmt.Errorf("encoding arguments: %w", err))
 		return false
+	}
+	if statement.Name == "" {
+		p.add(&pgproto3.Parse{Query: sql, ParameterOIDs: statement.ParamOIDs})
 	}
 	p.add(&pgproto3.Bind{
 		PreparedStatement: statement.Name, ParameterFormatCodes: p.params.ParamFormats, Parameters: p.params.ParamValues,

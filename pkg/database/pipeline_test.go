@@ -120,6 +120,35 @@ func TestPipelineInPartsIsOneTransaction(t *testing.T) {
 	require.EqualValues(t, 7, amount)
 }
 
+// A pooler may give the server's connection to somebody else after each
+// transaction, and with it what was prepared on it.
+func TestPipelineKeepsNothingOnTheServerWhenTold(t *testing.T) {
+	t.Parallel()
+	testdb := dbtest.New(t)
+	testdb.Exec(t, `CREATE TABLE numbers (n bigint)`)
+	config, err := pgx.ParseConfig(testdb.URL)
+	require.NoError(t, err)
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	const insert, copied = `INSERT INTO numbers SELECT unnest($1::bigint[])`, `COPY numbers (n) FROM STDIN (FORMAT binary)`
+	for range 3 {
+		p := database.NewPipeline(t.Context(), conn, insert, copied)
+		p.Exec(insert, []int64{1, 2})
+		p.Copy(copied, func(rows *database.Rows) {
+			rows.Row(1)
+			rows.Int64(3)
+		})
+		_, err = p.End(t.Context())
+		require.NoError(t, err)
+	}
+	var sum, prepared int
+	require.NoError(t, conn.QueryRow(t.Context(), `SELECT sum(n)::int, (SELECT count(*) FROM pg_prepared_statements) FROM numbers`).Scan(&sum, &prepared))
+	require.Equal(t, 18, sum)
+	require.Zero(t, prepared)
+}
+
 func TestNothingAfterAFailedStatementRuns(t *testing.T) {
 	t.Parallel()
 	conn := things(t)
