@@ -37,7 +37,7 @@ func TestBacklogCountsWhatWaits(t *testing.T) {
 	b, err := ReadBacklog(t.Context(), k.db)
 	require.NoError(t, err)
 	require.InDelta(t, time.Hour, b.OldestAge, float64(time.Minute))
-	require.InDelta(t, time.Minute-headStart, b.OldestDue, float64(5*time.Second))
+	require.InDelta(t, time.Minute-headStart, b.OldestDue, float64(3*time.Second))
 	b.OldestAge, b.OldestDue = 0, 0
 	require.Equal(t, Backlog{
 		Events: 2, LanesDue: 2, LanesLeased: 4, BreakersOpen: 2, BreakersHalfOpen: 1, Pending: 6 * 3, Dispatchers: 1,
