@@ -46,7 +46,7 @@ type upkeep struct {
 func newUpkeep(db *database.DB, settings config.Config, registry prometheus.Registerer, log logrus.FieldLogger) (*upkeep, error) {
 	u := &upkeep{db: db, audit: telemetry.NewAudit(registry), log: log}
 	u.purge = &retention.Sweeper{
-		DB: db, Webhooks: settings.Webhooks.Retention, Rest: purgeRest, Log: log, Deleted: telemetry.NewRetention(registry).Deleted,
+		DB: db, Webhooks: settings.Webhooks.Retention, Rest: purgeRest, Log: log, Deleted: telemetry.NewRetention(registry, retention.Kinds()...).Deleted,
 	}
 	if settings.Redis.URL == "" {
 		return u, nil

@@ -24,6 +24,11 @@ const (
 	KindAnswer         = "idempotency_key"
 )
 
+// Kinds lists them all.
+func Kinds() []string {
+	return []string{KindDelivery, KindFailedDelivery, KindAttempt, KindEvent, KindAnswer}
+}
+
 const (
 	// page is how many businesses are looked at in one statement.
 	page = 200

@@ -5,12 +5,16 @@ import "github.com/prometheus/client_golang/prometheus"
 // Retention counts what was deleted because of its age.
 type Retention struct{ deleted *prometheus.CounterVec }
 
-// NewRetention registers the metric.
-func NewRetention(registry prometheus.Registerer) *Retention {
+// NewRetention registers the metric, at 0 for every kind: what is there from the
+// start can be alerted on when it first rises.
+func NewRetention(registry prometheus.Registerer, kinds ...string) *Retention {
 	r := &Retention{deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "txn_retention_deleted_total", Help: "Rows deleted because of their age, by kind; a failed_delivery cannot be replayed any more.",
 	}, []string{"kind"})}
 	registry.MustRegister(r.deleted)
+	for _, kind := range kinds {
+		r.deleted.WithLabelValues(kind)
+	}
 	return r
 }
 
