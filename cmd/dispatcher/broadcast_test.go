@@ -68,7 +68,7 @@ func TestABroadcastSurvivesADeathInTheMiddle(t *testing.T) {
 			}
 			second := spawn(t, w.url)
 			w.expireLeases()
-			w.drained(recovery)
+			w.drained(recovery())
 			require.Equal(t, size, w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`))
 			require.Len(t, a.seen, size, "none missing")
 			total := 0

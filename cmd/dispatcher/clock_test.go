@@ -65,18 +65,18 @@ func TestClocksThatAreWrong(t *testing.T) {
 			}
 			p := spawn(t, w.url, "TXN_WEBHOOKS_RETRY_SCHEDULE=1s,100ms,1s")
 			w.events(1)
-			w.drained(recovery)
+			w.drained(recovery())
 			require.Len(t, asked, 3)
 			require.GreaterOrEqual(t, asked[1].Sub(asked[0]), time.Second, "not early")
 			require.GreaterOrEqual(t, asked[2].Sub(asked[1]), 2*time.Second-10*time.Millisecond, "not before the receiver wants it")
 			w.events(50)
-			w.drained(recovery)
+			w.drained(recovery())
 
 			// Leases run out by the database's clock.
 			w.eventsUntil(closed(), 0)
 			p.kill(t)
 			second := spawn(t, w.url)
-			w.drained(recovery)
+			w.drained(recovery())
 			require.LessOrEqual(t, w.delivers(), mostDuplicates)
 			require.Positive(t, steady.count())
 			second.stop(t)

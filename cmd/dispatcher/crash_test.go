@@ -11,8 +11,8 @@ import (
 )
 
 // recovery is more than it takes for the work of a dead process to be taken up
-// and done, on a busy machine.
-const recovery = outbox.Lease + time.Minute
+// and done, on a busy machine, with all that has gathered meanwhile.
+func recovery() time.Duration { return outbox.Lease + scaled(time.Minute, 15*time.Minute) }
 
 // Three dispatchers under load, one of which is killed again and again (F1).
 func TestKilledDispatchersLoseNothing(t *testing.T) {
@@ -31,7 +31,7 @@ func TestKilledDispatchersLoseNothing(t *testing.T) {
 		fleet[n%3] = spawn(t, w.url)
 	})
 	stop()
-	w.drained(recovery)
+	w.drained(recovery())
 	require.LessOrEqual(t, w.delivers(), kills*mostDuplicates)
 	for _, p := range fleet {
 		p.stop(t)
@@ -74,7 +74,7 @@ func TestNoStatementIsABadOneToDieAt(t *testing.T) {
 				if name == "claim" {
 					w.expireLeases() // of lanes that it does not know to be its own
 				}
-				w.drained(recovery)
+				w.drained(recovery())
 				require.Equal(t, duplicates, w.delivers(), "it lives and knows what it has sent")
 
 				w.eventsUntil(proxy.fail(failpoint{statement: statement, at: at, act: func() { p.kill(t) }}), pause)
@@ -85,7 +85,7 @@ func TestNoStatementIsABadOneToDieAt(t *testing.T) {
 				duplicates = unrecorded
 				p = spawn(t, proxy.url)
 				w.expireLeases()
-				w.drained(recovery)
+				w.drained(recovery())
 				require.Equal(t, duplicates, w.delivers(), "what was sent and not recorded is sent once more, nothing else")
 			}
 			p.stop(t)
@@ -106,7 +106,7 @@ func TestADeathBetweenReceiptAndRecordCostsOneDuplicate(t *testing.T) {
 	<-died
 	require.Equal(t, 1, e.total())
 	second := spawn(t, w.url)
-	w.drained(recovery) // by the lease alone
+	w.drained(recovery()) // by the lease alone
 	require.Equal(t, 1, w.delivers())
 	require.Equal(t, 1, e.count())
 	second.stop(t)
@@ -129,7 +129,7 @@ func TestARollingRestartSendsNothingTwice(t *testing.T) {
 		fleet[n%3] = next
 	})
 	stop()
-	w.drained(recovery)
+	w.drained(recovery())
 	require.Zero(t, w.delivers())
 	for _, p := range fleet {
 		p.stop(t)

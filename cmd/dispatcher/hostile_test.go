@@ -218,7 +218,7 @@ func TestABlackHoleCostsItsProbes(t *testing.T) {
 		w.endpoint(0)
 	}
 	before := len(w.committed)
-	stop := w.produce(100)
+	stop := w.produce(scaled(100, 10))
 	time.Sleep(scaled(2*time.Second, time.Minute))
 	stop()
 	later := len(w.committed) - before

@@ -38,7 +38,7 @@ func TestOrderSurvivesFailuresAndKills(t *testing.T) {
 		}
 	})
 	stop()
-	w.drained(scaled(recovery, 10*time.Minute))
+	w.drained(recovery())
 	require.Equal(t, 1, e.crowd(), "one at a time")
 	w.delivers()
 	var last [accounts]int

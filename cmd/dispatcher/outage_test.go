@@ -36,8 +36,11 @@ func TestPostgreSQLCrashesUnderDelivery(t *testing.T) {
 		crashes++
 	})
 	stop()
-	w.drained(recovery)
-	w.delivers()
+	w.drained(recovery())
+	// What the server forgets is what it had not flushed: three turns of its WAL
+	// writer, 200 ms each, at a rate that a test does not reach.
+	const forgotten = 2000
+	require.LessOrEqual(t, w.delivers(), crashes*(len(fleet)*mostDuplicates+forgotten))
 	for _, p := range fleet {
 		p.stop(t)
 	}
@@ -71,7 +74,7 @@ func TestTerminatedConnectionsLoseNothing(t *testing.T) {
 	stop()
 	require.Positive(t, terminated)
 	require.Positive(t, cut)
-	w.drained(recovery)
+	w.drained(recovery())
 	require.Zero(t, w.delivers(), "those who live know what they have sent")
 	for _, p := range fleet {
 		p.stop(t)
@@ -102,7 +105,7 @@ func TestBehindATransactionPooler(t *testing.T) {
 			stop := w.produce(100)
 			require.Eventually(t, func() bool { return e.count() > 100 }, 30*time.Second, 5*time.Millisecond)
 			stop()
-			w.drained(recovery)
+			w.drained(recovery())
 			require.Zero(t, w.delivers())
 			if direct {
 				require.Positive(t, w.number(`SELECT count(*) FROM pg_stat_activity

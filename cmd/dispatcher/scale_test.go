@@ -30,7 +30,7 @@ func TestScalingOutAndInWorksOffABacklog(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`) > half
 	},
-		scaled(time.Minute, time.Hour), 50*time.Millisecond)
+		scaled(time.Minute, time.Hour), scaled(50*time.Millisecond, 5*time.Second))
 	for _, p := range rest {
 		p.stop(t)
 	}

@@ -49,7 +49,7 @@ func TestAStrictDispatcherReachesNothingInside(t *testing.T) {
 	}
 	p := spawn(t, w.url, "TXN_WEBHOOKS_ALLOW_INSECURE=false", "TXN_WEBHOOKS_RETRY_SCHEDULE=10ms", "HTTP_PROXY=http://127.0.0.1:"+port)
 	w.events(1)
-	w.drained(recovery)
+	w.drained(recovery())
 	require.Equal(t, len(hosts), w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'failed'`))
 	require.Equal(t, 2*len(hosts), w.number(`SELECT count(*) FROM webhook_attempts WHERE status_code IS NULL AND error = 'the address is not public'`))
 	require.Zero(t, connections.Load())
@@ -69,7 +69,7 @@ func TestARedirectInsideReachesNothing(t *testing.T) {
 	}
 	p := spawn(t, w.url, "TXN_WEBHOOKS_RETRY_SCHEDULE=10ms")
 	w.events(3)
-	w.drained(recovery)
+	w.drained(recovery())
 	sum := w.account()
 	require.Equal(t, 6, sum.failed, "%+v", sum)
 	require.Equal(t, 12, w.number(`SELECT count(*) FROM webhook_attempts WHERE status_code = 302`))
