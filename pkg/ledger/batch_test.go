@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -116,8 +117,9 @@ func TestBatchItemsWithKeysOfTheirOwn(t *testing.T) {
 
 func TestConcurrentBatchesOfAThousand(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, ledger.Options{})
-	replicas := []*ledger.Ledger{k.ledger, startLedger(t, k.db, ledger.Options{})}
+	patience := ledger.Options{LockTimeout: 30 * time.Second} // a thousand items take a while on a busy machine
+	k := newKit(t, patience)
+	replicas := []*ledger.Ledger{k.ledger, startLedger(t, k.db, patience)}
 	var accounts []models.AccountID
 	for range 20 {
 		accounts = append(accounts, k.account(t, 1_000_000))
