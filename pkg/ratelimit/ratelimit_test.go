@@ -257,8 +257,11 @@ func TestConcurrentRequestsAreEachCounted(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]map[int64]int{}
 	var running sync.WaitGroup
+	slots := make(chan struct{}, 100) // more at once would wait for longer than Redis is given
 	for i := range each * keys {
+		slots <- struct{}{}
 		running.Go(func() {
+			defer func() { <-slots }()
 			key := strconv.Itoa(i % keys)
 			decision := limits[i/keys%2].Take(context.Background(), key)
 			mu.Lock()
