@@ -110,7 +110,7 @@ type Webhooks struct {
 type Ledger struct {
 	// Committers is how many batches one process commits at once. Defaults to 2.
 	Committers int `mapstructure:"committers"`
-	// MaxBatch caps the items of one commit. Defaults to 256.
+	// MaxBatch caps the items of one commit. Defaults to 512.
 	MaxBatch int `mapstructure:"max_batch"`
 	// Queue caps the items that wait. Defaults to 4096.
 	Queue int `mapstructure:"queue"`
@@ -147,7 +147,7 @@ func Default() Config {
 			Retention:      30 * 24 * time.Hour,
 			MaxPerBusiness: 50,
 		},
-		Ledger: Ledger{Committers: 2, MaxBatch: 256, Queue: 4096},
+		Ledger: Ledger{Committers: 2, MaxBatch: 512, Queue: 4096},
 		Log:    Log{Level: "info", Format: "json"},
 	}
 }

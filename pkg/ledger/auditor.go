@@ -16,7 +16,7 @@ import (
 const auditLock int64 = 0x74786e_617564 // "txn", "aud"
 
 // auditPause spreads a pass over time: a step is some milliseconds of work.
-const auditPause = 100 * time.Millisecond
+const auditPause = 250 * time.Millisecond
 
 // maxLoggedFindings bounds what one pass writes to the log.
 const maxLoggedFindings = 100

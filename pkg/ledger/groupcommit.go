@@ -101,6 +101,9 @@ func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending,
 	b := newBook(len(batch))
 	reads := &pgx.Batch{}
 	reads.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
+	if plansAreDue(conn.Conn().PgConn()) {
+		reads.Queue("DISCARD PLANS")
+	}
 	reads.Queue(settingsSQL, strconv.FormatInt(l.options.LockTimeout.Milliseconds(), 10))
 	b.queueLocks(reads, n.accounts, mode)
 	b.queueClock(reads)

@@ -40,7 +40,7 @@ func newKitOn(t *testing.T, url string, options ledger.Options) *kit {
 	return k
 }
 
-func startLedger(t *testing.T, db *database.DB, options ledger.Options) *ledger.Ledger {
+func startLedger(t testing.TB, db *database.DB, options ledger.Options) *ledger.Ledger {
 	t.Helper()
 	log := logrus.New()
 	log.SetOutput(io.Discard)
@@ -53,7 +53,7 @@ func startLedger(t *testing.T, db *database.DB, options ledger.Options) *ledger.
 	return l
 }
 
-func (k *kit) newBusiness(t *testing.T) models.BusinessID {
+func (k *kit) newBusiness(t testing.TB) models.BusinessID {
 	t.Helper()
 	b := models.Business{
 		ID: models.NewID[models.BusinessPrefix](), Name: t.Name(), Status: models.BusinessActive,
@@ -79,7 +79,7 @@ func (k *kit) accountOf(t *testing.T, business models.BusinessID, balance int64)
 	return a.ID
 }
 
-func (k *kit) open(t *testing.T, business models.BusinessID, in ledger.NewAccount) models.Account {
+func (k *kit) open(t testing.TB, business models.BusinessID, in ledger.NewAccount) models.Account {
 	t.Helper()
 	var a models.Account
 	require.NoError(t, k.db.InTx(t.Context(), func(tx *gorm.DB) error {

@@ -16,7 +16,7 @@ type Options struct {
 	// Committers is how many shared batches this process commits at once.
 	// Defaults to 2: one is judged in memory while PostgreSQL works on the other.
 	Committers int
-	// MaxBatch caps the items of one commit. Defaults to 256.
+	// MaxBatch caps the items of one commit. Defaults to 512.
 	MaxBatch int
 	// Queue caps the items that wait. Defaults to 4096.
 	Queue int
@@ -44,7 +44,7 @@ type Observer interface {
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.Committers, 2)
-	setDefault(&o.MaxBatch, 256)
+	setDefault(&o.MaxBatch, 512)
 	setDefault(&o.Queue, 4096)
 	setDefault(&o.LockTimeout, 2*time.Second)
 	if o.AfterCommit == nil {

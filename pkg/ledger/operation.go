@@ -47,7 +47,9 @@ type pending struct {
 	// lane is where it waits; it moves to the patient lane when a row that it
 	// needs is locked by somebody else.
 	lane lane
-	done chan struct{}
+	// misses counts the batches in which a row that it needs was locked.
+	misses int
+	done   chan struct{}
 	// result and err are set before done is closed.
 	result Result
 	err    error

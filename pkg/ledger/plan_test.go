@@ -1,12 +1,17 @@
 package ledger
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
 	"github.com/txn-service/txn/pkg/models"
 )
@@ -49,4 +54,58 @@ func TestHotStatementsWalkIndexes(t *testing.T) {
 		require.NotContains(t, plan, "Hash")
 	}
 	require.Contains(t, explain(t, tx, replaysSQL, businesses, texts, texts), "transactions_idempotency_key")
+}
+
+// A prepared statement keeps the plan that was right for an empty table.
+func TestPlansFollowTheTables(t *testing.T) {
+	t.Parallel()
+	clone := dbtest.New(t)
+	// What autovacuum would mend within a minute must be right at once.
+	_, err := clone.Pool.Exec(t.Context(), "ALTER TABLE transactions SET (autovacuum_enabled = off)")
+	require.NoError(t, err)
+	url := clone.URL
+	db, err := database.Open(t.Context(), database.Options{URL: url, MaxOpenConns: 1})
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	l := New(db, Options{}, log)
+	t.Cleanup(func() { require.NoError(t, l.Close(context.Background())) })
+	business := models.NewID[models.BusinessPrefix]()
+	_, err = db.Pool.Exec(t.Context(), "INSERT INTO businesses (id, name) VALUES ($1, 'x')", business)
+	require.NoError(t, err)
+	var account models.Account
+	require.NoError(t, db.InTx(t.Context(), func(tx *gorm.DB) error {
+		account, err = CreateAccount(tx, business, NewAccount{Name: "x", Currency: "USD"})
+		return err
+	}))
+	post := func(n int) {
+		batch := Batch{IdempotencyKey: models.NewID[models.TransactionPrefix]().String()}
+		batch.Render = func([]ItemResult) (int, []byte, error) { return 201, []byte("{}"), nil }
+		for range n {
+			batch.Items = append(batch.Items, Post{Type: models.Credit, Destination: account.ID, Amount: 1})
+		}
+		_, err := l.PostBatch(t.Context(), business, batch)
+		require.NoError(t, err)
+	}
+	// With some hundred rows, the key's index has a level more than the primary key,
+	// and nothing says yet that all of them are one business's.
+	post(250)
+	for range 70 {
+		post(10)
+	}
+
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // ends with the test
+	_, err = tx.Exec(t.Context(), settingsSQL, "2000")
+	require.NoError(t, err)
+	var statement string
+	require.NoError(t, tx.QueryRow(t.Context(), "SELECT name FROM pg_prepared_statements WHERE statement = $1", knownSQL).Scan(&statement))
+	rows, err := tx.Query(t.Context(), "EXPLAIN EXECUTE "+pgx.Identifier{statement}.Sanitize()+
+		" (ARRAY['"+business.UUID()+"']::uuid[], ARRAY['post'], ARRAY['x'])", pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(plan, "\n"), "transactions_idempotency_key")
 }

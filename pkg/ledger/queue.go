@@ -23,10 +23,20 @@ const (
 // enough that a passing fault does not cost it group commit for long.
 const suspicion = time.Minute
 
-// overlapAfter is how long a shared batch runs before another may run beside it
-// for the sake of latency alone. Two half batches cost more than one whole, here
-// and on the other replicas' side; a long batch must not hold everybody up.
-const overlapAfter = 10 * time.Millisecond
+// sharedTries is how often an operation that meets a locked row is tried in shared
+// batches before it waits for the row in a patient one. Whoever holds it is nearly
+// always another replica that is about to commit: the next batch finds the row
+// free, while a batch of its own would cost both replicas a commit more, and hold
+// rows that make the others' operations miss.
+const sharedTries = 3
+
+// overlapFrom is how many waiting items make another shared batch worth its fixed
+// cost beside the one under way, and overlapAfter how long that one runs before
+// fewer do, for the sake of latency alone.
+const (
+	overlapFrom  = 64
+	overlapAfter = 10 * time.Millisecond
+)
 
 // queue holds the operations that wait, per business and lane. Batches are
 // drained round-robin between businesses; an account is in one batch at a time,
@@ -146,21 +156,28 @@ func (q *queue) retire(t *tenantQueue) {
 	}
 }
 
-// postpone moves claimed operations to the patient lane.
+// postpone takes claimed operations that met a locked row back: for the next shared
+// batch, ahead of what came later, and after some tries to the patient lane.
 func (q *queue) postpone(operations []*pending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, p := range operations {
+	for _, p := range slices.Backward(operations) {
 		t := q.tenants[p.business]
 		if t == nil {
 			t = &tenantQueue{business: p.business}
 			q.tenants[p.business] = t
 		}
-		p.lane = patient
+		p.misses++
+		if p.misses >= sharedTries {
+			p.lane = patient
+		}
 		p.state.Store(waiting)
 		t.items += p.items
 		q.items += p.items
 		q.enqueue(t, p)
+		list := t.waiting[p.lane]
+		copy(list[1:], list)
+		list[0] = p
 	}
 }
 
@@ -219,10 +236,10 @@ func (q *queue) next(kind lane, most int) []*pending {
 }
 
 // mayRun says whether another shared batch may begin: when none is under way,
-// when half a batch waits, or when the one under way takes long. Otherwise it
-// sees to being asked again. The caller holds mu.
+// when enough waits, or when the one under way takes long. Otherwise it sees to
+// being asked again. The caller holds mu.
 func (q *queue) mayRun(most int) bool {
-	if q.running == 0 || q.items >= (most+1)/2 {
+	if q.running == 0 || q.items >= min((most+1)/2, overlapFrom) {
 		return true
 	}
 	left := overlapAfter - time.Since(q.started)

@@ -141,8 +141,12 @@ func TestQueueServesOnePatientBatchOfABusiness(t *testing.T) {
 	locked := account1()
 	first := waitingOn(b[0], 1, locked)
 	require.NoError(t, q.push(first))
-	q.release(shared, q.next(shared, 10))
-	q.postpone([]*pending{first})
+	for range sharedTries {
+		batch := q.next(shared, 10)
+		require.Equal(t, []*pending{first}, batch)
+		q.postpone(batch)
+		q.release(shared, batch)
+	}
 	patientBatch := q.next(patient, 10)
 	require.Equal(t, []*pending{first}, patientBatch)
 
@@ -157,6 +161,25 @@ func TestQueueServesOnePatientBatchOfABusiness(t *testing.T) {
 	q.mu.Unlock()
 	q.release(patient, patientBatch)
 	require.Equal(t, []*pending{follower}, q.next(patient, 10))
+}
+
+func TestQueueServesWhatMissedALockFirst(t *testing.T) {
+	t.Parallel()
+	q := newQueue(100)
+	b := tenants(1)[0]
+	var missed []*pending
+	for range 2 {
+		missed = append(missed, waitingOn(b, 1, account1()))
+		require.NoError(t, q.push(missed[len(missed)-1]))
+	}
+	batch := q.next(shared, 10)
+	later := waitingOn(b, 1, account1())
+	require.NoError(t, q.push(later))
+	q.postpone(batch)
+	q.release(shared, batch)
+	require.Equal(t, missed, q.next(shared, 2), "in their order, ahead of what came later")
+	q.release(shared, missed)
+	require.Equal(t, []*pending{later}, q.next(shared, 10))
 }
 
 func TestQueueServesSuspectsApart(t *testing.T) {
