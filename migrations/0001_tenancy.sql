@@ -74,6 +74,7 @@ CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audi
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- +goose Down
+SET LOCAL lock_timeout = '5s';
 DROP TABLE audit_log;
 DROP FUNCTION refuse_change();
 DROP TABLE idempotency_keys;

@@ -169,6 +169,7 @@ CREATE INDEX holds_due_idx ON holds (expires_at) WHERE status = 'pending' AND ex
 COMMENT ON TABLE holds IS 'Money set aside on an account; pending until captured, voided or expired.';
 
 -- +goose Down
+SET LOCAL lock_timeout = '5s';
 DROP TABLE holds;
 DROP TABLE reversals;
 DROP FUNCTION entry_sequence_at;

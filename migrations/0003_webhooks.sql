@@ -145,6 +145,7 @@ COMMENT ON COLUMN webhook_lanes.config_version IS 'Counts changes of the endpoin
 COMMENT ON COLUMN webhook_lanes.failing_since IS 'First failure since the last success.';
 
 -- +goose Down
+SET LOCAL lock_timeout = '5s';
 DROP TABLE webhook_lanes;
 DROP TABLE webhook_attempts;
 DROP TABLE webhook_deliveries;

@@ -32,6 +32,7 @@ COMMENT ON COLUMN webhook_lanes.recent_successes IS 'What of recent_attempts suc
 COMMENT ON COLUMN webhook_lanes.ending_reason IS 'The endpoint was disabled or deleted, and deliveries are left that are to end as failed for this reason.';
 
 -- +goose Down
+SET LOCAL lock_timeout = '5s';
 ALTER TABLE webhook_lanes
     DROP COLUMN breaker_resets,
     DROP COLUMN recent_attempts,

@@ -16,8 +16,8 @@ import (
 // newBatch is the body of POST /v1/transactions/batch.
 type newBatch struct {
 	Keyed
-	// Atomic defaults to true.
-	Atomic       *bool            `json:"atomic"`
+	// Atomic defaults to true. Null, by which a program may mean false, is refused.
+	Atomic       required[bool]   `json:"atomic,omitzero"`
 	Transactions []newTransaction `json:"transactions"`
 }
 
@@ -43,7 +43,7 @@ func (a *API) createBatch(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	batch := ledger.Batch{Atomic: body.Atomic == nil || *body.Atomic, IdempotencyKey: key, Refused: map[int]error{}}
+	batch := ledger.Batch{Atomic: body.Atomic.Value == nil || *body.Atomic.Value, IdempotencyKey: key, Refused: map[int]error{}}
 	batch.Items = make([]ledger.Post, len(body.Transactions))
 	for i := range body.Transactions {
 		if batch.Items[i], err = body.Transactions[i].item(); err != nil {

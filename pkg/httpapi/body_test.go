@@ -94,6 +94,10 @@ func TestNullIsNoValue(t *testing.T) {
 	} {
 		api.Do(t, "POST", path, `{"amount":null}`).RequireProblem(t, 400, errs.InvalidRequest, "amount")
 	}
+	api.Do(t, "POST", "/v1/holds/"+hold.String(t, "id")+"/capture", `{"amount":1,"final":null}`).
+		RequireProblem(t, 400, errs.InvalidRequest, "final")
+	api.Do(t, "POST", "/v1/transactions/batch", fmt.Sprintf(`{"atomic":null,"transactions":[%s]}`, transferBody(a, b, 10))).
+		RequireProblem(t, 400, errs.InvalidRequest, "atomic")
 	require.Contains(t, string(api.Do(t, "GET", "/v1/accounts/"+a, nil).Body), `"balance":90,"held":50`)
 
 	api.Do(t, "POST", "/v1/transactions", fmt.Sprintf(`{"type":"credit","destination_account_id":%q,"amount":1,"metadata":{"a":"1","b":null}}`, a)).

@@ -100,7 +100,7 @@ type capture struct {
 	// nothing, is refused rather than read as all.
 	Amount required[amount] `json:"amount,omitzero"`
 	// Final gives what is left after the capture back.
-	Final bool `json:"final"`
+	Final required[bool] `json:"final,omitzero"`
 }
 
 // captureHold answers POST /v1/holds/{id}/capture with the transaction.
@@ -118,7 +118,7 @@ func (a *API) captureHold(c *gin.Context) error {
 		return err
 	}
 	result, err := a.Ledger.Capture(c.Request.Context(), businessOf(c), ledger.Capture{
-		Hold: id, Amount: (*int64)(body.Amount.Value), Final: body.Final, IdempotencyKey: key,
+		Hold: id, Amount: (*int64)(body.Amount.Value), Final: orZero(body.Final.Value), IdempotencyKey: key,
 	})
 	return respondResult(c, http.StatusCreated, result, err)
 }
