@@ -75,11 +75,22 @@ func IsLost(err error) bool {
 		errors.Is(err, context.DeadlineExceeded)
 }
 
+// isLate reports that the server was reached and did not answer in time, or that
+// all connections were busy for as long. Not to have connected at all is an outage.
+func isLate(err error) bool {
+	var connectErr *pgconn.ConnectError
+	if errors.As(err, &connectErr) {
+		return false
+	}
+	var netErr net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &netErr) && netErr.Timeout()
+}
+
 // Coded gives an uncoded database error its code: NotFound for an empty result,
-// Unavailable for an outage, a lock or statement timeout, a conflict that
-// outlived its retries and a server out of connections. Other errors pass
-// unchanged; constraint violations are for the caller, who knows what the
-// constraint means.
+// Unavailable for an outage, an answer that took too long, a lock or statement
+// timeout, a conflict that outlived its retries and a server out of connections;
+// its detail says which. Other errors pass unchanged; constraint violations are for
+// the caller, who knows what the constraint means.
 func Coded(err error) error {
 	switch {
 	case err == nil || errs.As(err) != nil:
@@ -90,16 +101,25 @@ func Coded(err error) error {
 		return errs.Wrap(err, errs.Unavailable, "the request was cancelled")
 	}
 	switch SQLState(err) {
-	case StateSerializationFailure, StateDeadlockDetected, StateLockNotAvailable, StateQueryCanceled:
+	case StateSerializationFailure, StateDeadlockDetected:
 		return unavailable(err, "the data is busy, try again", time.Second)
+	case StateLockNotAvailable:
+		return unavailable(err, "the data is locked by another operation, try again", time.Second)
+	case StateQueryCanceled: // by statement_timeout
+		return unavailable(err, lateDetail, time.Second)
 	case StateTooManyConnections:
 		return unavailable(err, "the database is busy, try again", outageRetryAfter)
 	}
-	if IsLost(err) {
+	switch {
+	case isLate(err):
+		return unavailable(err, lateDetail, outageRetryAfter)
+	case IsLost(err):
 		return unavailable(err, "the database cannot be reached, try again", outageRetryAfter)
 	}
 	return err
 }
+
+const lateDetail = "the database did not answer in time, try again"
 
 func unavailable(cause error, detail string, after time.Duration) error {
 	coded := errs.Wrap(cause, errs.Unavailable, "%s", detail)
