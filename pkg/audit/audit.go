@@ -33,17 +33,26 @@ type Action string
 
 // The actions in the log.
 const (
-	BusinessCreated   Action = "business.created"
-	BusinessUpdated   Action = "business.updated"
-	BusinessSuspended Action = "business.suspended"
-	BusinessResumed   Action = "business.resumed"
-	KeyIssued         Action = "key.issued"
-	KeyRotated        Action = "key.rotated"
-	KeyRevoked        Action = "key.revoked"
-	WebhookDisabled   Action = "webhook.disabled"
-	WebhookEnabled    Action = "webhook.enabled"
-	WebhookReplayed   Action = "webhook.replayed"
-	ReplayCancelled   Action = "replay.cancelled"
+	BusinessCreated      Action = "business.created"
+	BusinessUpdated      Action = "business.updated"
+	BusinessSuspended    Action = "business.suspended"
+	BusinessResumed      Action = "business.resumed"
+	AccountUpdated       Action = "account.updated"
+	KeyIssued            Action = "key.issued"
+	KeyRotated           Action = "key.rotated"
+	KeyRevoked           Action = "key.revoked"
+	WebhookCreated       Action = "webhook.created"
+	WebhookUpdated       Action = "webhook.updated"
+	WebhookDeleted       Action = "webhook.deleted"
+	WebhookDisabled      Action = "webhook.disabled"
+	WebhookEnabled       Action = "webhook.enabled"
+	WebhookReplayed      Action = "webhook.replayed"
+	WebhookSecretRotated Action = "webhook.secret_rotated"
+	ReplayCancelled      Action = "replay.cancelled"
+	// ReencryptionStarted and Reencrypted tell of stored secrets that got another
+	// encryption key.
+	ReencryptionStarted Action = "encryption_key.rotation_started"
+	Reencrypted         Action = "encryption_key.rotated"
 )
 
 // Change is what an entry tells.

@@ -5,8 +5,10 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/txn-service/txn/pkg/models"
 )
@@ -23,6 +25,7 @@ var ErrNoKey = errors.New("no encryption key for this secret: add the retired ke
 type Keyring struct {
 	first [keyIDSize]byte
 	keys  map[[keyIDSize]byte]cipher.AEAD
+	ids   []string // in the order of the list
 }
 
 // NewKeyring returns a keyring over AES-256 keys of 32 bytes each.
@@ -43,7 +46,11 @@ func NewKeyring(keys [][]byte) (*Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("webhook: encryption key %d: %w", i+1, err)
 		}
-		ring.keys[keyID(key)] = aead
+		id := keyID(key)
+		if ring.keys[id] == nil {
+			ring.ids = append(ring.ids, hex.EncodeToString(id[:]))
+		}
+		ring.keys[id] = aead
 	}
 	return ring, nil
 }
@@ -69,6 +76,21 @@ func (k *Keyring) Open(business models.BusinessID, webhook models.WebhookID, cip
 		return nil, fmt.Errorf("webhook: opening a secret: %w", err)
 	}
 	return secret, nil
+}
+
+// KeyIDs names the keys in the order of the list, the first one first. An id is
+// part of a hash: it tells keys apart and says nothing about them.
+func (k *Keyring) KeyIDs() []string { return slices.Clone(k.ids) }
+
+// malformedKey stands for the key id of a ciphertext that is too short for one.
+const malformedKey = "malformed"
+
+// keyIDOf names the key that a ciphertext was made with.
+func keyIDOf(ciphertext []byte) string {
+	if len(ciphertext) < keyIDSize {
+		return malformedKey
+	}
+	return hex.EncodeToString(ciphertext[:keyIDSize])
 }
 
 // Current reports whether the ciphertext was made with the first key; what was
