@@ -1,7 +1,7 @@
 // Command bench measures txn beside yardsticks in one run and prints the ratios:
 //
 //	go run . [-duration 5s] [-rounds 3] [-only name,…] [-events 40000] [-stored 1000000] [-endpoints 10000]
-//	         [-backlog 100000] [-pending 1000000] [-o table|json] [-profile DIR] [-keep] [-list]
+//	         [-backlog 100000] [-pending 1000000] [-postgres name=value,…] [-o table|json] [-profile DIR] [-keep] [-list]
 //
 // It starts a PostgreSQL with default durability, a Redis and the service's
 // binaries for itself, on the loopback and in temporary directories, and ends
@@ -65,6 +65,7 @@ type settings struct {
 	scenario.Options
 
 	scenarios []scenario.Scenario
+	postgres  map[string]string
 	list      bool
 	json      bool
 	keep      bool
@@ -83,6 +84,17 @@ func parse(args []string, out io.Writer) (settings, error) {
 	flags.IntVar(&s.Backlog, "backlog", 100_000, "deliveries that wait for the endpoint of blackhole")
 	flags.IntVar(&s.Pending, "pending", 1_000_000, "deliveries that wait in pending")
 	flags.StringVar(&s.ProfileDir, "profile", "", "save a CPU profile of the API under the uniform load in this `directory`")
+	flags.Func("postgres", "comma-separated `settings` of PostgreSQL beyond its defaults, such as max_wal_size=8GB", func(text string) error {
+		s.postgres = make(map[string]string)
+		for setting := range strings.SplitSeq(text, ",") {
+			name, value, found := strings.Cut(setting, "=")
+			if !found {
+				return fmt.Errorf("%q is not name=value", setting)
+			}
+			s.postgres[name] = value
+		}
+		return nil
+	})
 	only := flags.String("only", "", "comma-separated `names` of scenarios; their yardsticks run too")
 	format := flags.String("o", "table", "output: table or json")
 	flags.BoolVar(&s.keep, "keep", false, "leave the services' logs behind")
@@ -134,7 +146,7 @@ func run(ctx context.Context, s settings, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, receiver.Close()) }()
 
-	servers, err := stack.Start(ctx, stack.Options{Progress: s.Progress, Keep: s.keep})
+	servers, err := stack.Start(ctx, stack.Options{Progress: s.Progress, Keep: s.keep, Postgres: s.postgres})
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
@@ -147,6 +159,7 @@ func run(ctx context.Context, s settings, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	measured.Machine.Settings = s.postgres
 	if s.json {
 		err = measured.WriteJSON(out)
 	} else {

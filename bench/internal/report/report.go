@@ -32,6 +32,8 @@ type Machine struct {
 	CPUs     int    `json:"cpus"`
 	Go       string `json:"go"`
 	Postgres string `json:"postgres"`
+	// Settings are those of PostgreSQL that are not this benchmark's defaults.
+	Settings map[string]string `json:"postgres_settings,omitempty"`
 	// Clients is the number of pgbench clients that was the fastest.
 	Clients int `json:"pgbench_clients,omitempty"`
 }
@@ -54,8 +56,12 @@ func (r *Report) WriteJSON(out io.Writer) error {
 
 // WriteTable writes a table for a terminal.
 func (r *Report) WriteTable(out io.Writer) error {
+	postgres := r.Machine.Postgres
+	for _, name := range slices.Sorted(maps.Keys(r.Machine.Settings)) {
+		postgres += " " + name + "=" + r.Machine.Settings[name]
+	}
 	fmt.Fprintf(out, "%s/%s, %d CPUs, %s, PostgreSQL %s; medians of %d alternating runs of %g s\n\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Machine.Postgres, r.Rounds, r.Duration)
+		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, postgres, r.Rounds, r.Duration)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SCENARIO\tFIGURE\tP50\tP99\tMEMORY\tYARDSTICK\tRATIO\tGOAL\t\tWHAT")
 	for i := range r.Results {

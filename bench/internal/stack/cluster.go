@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -28,11 +29,11 @@ type Cluster struct {
 }
 
 // startCluster starts a server in a temporary directory; more settings win over
-// those of all clusters.
-func startCluster(ctx context.Context, log io.Writer, more map[string]string) (*Cluster, error) {
+// those of all clusters, later ones over earlier ones.
+func startCluster(ctx context.Context, log io.Writer, more ...map[string]string) (*Cluster, error) {
 	settings := map[string]string{"shared_buffers": "1GB", "max_connections": "200"}
-	for name, value := range more {
-		settings[name] = value
+	for _, these := range more {
+		maps.Copy(settings, these)
 	}
 	// No DataDir: devstack's own temporary directory goes away even if this
 	// process is killed.

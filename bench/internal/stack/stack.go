@@ -17,6 +17,8 @@ type Options struct {
 	Progress io.Writer
 	// Keep leaves the services' logs behind when the stack is closed.
 	Keep bool
+	// Postgres are settings of every PostgreSQL beyond the defaults.
+	Postgres map[string]string
 }
 
 // Stack is the running servers and processes. Its methods, and those of the
@@ -55,14 +57,14 @@ func Start(ctx context.Context, options Options) (*Stack, error) {
 	if s.bin, err = newBinaries(ctx, s.dir, options.Progress); err != nil {
 		return s, err
 	}
-	s.Cluster, err = startCluster(ctx, options.Progress, nil)
+	s.Cluster, err = startCluster(ctx, options.Progress, options.Postgres)
 	return s, err
 }
 
 // StartCluster starts another PostgreSQL beside the first, for what needs
 // settings that would change the others' figures.
 func (s *Stack) StartCluster(ctx context.Context, settings map[string]string) (*Cluster, error) {
-	c, err := startCluster(ctx, s.options.Progress, settings)
+	c, err := startCluster(ctx, s.options.Progress, s.options.Postgres, settings)
 	if err != nil {
 		return nil, err
 	}
