@@ -136,13 +136,18 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 
 	failure := servers.wait(ctx)
 
-	// Shutdown: no new traffic, finish requests, then what they queued, then what
-	// only reports.
+	// Shutdown: send new traffic away, finish requests, then what they queued, then
+	// what only reports.
 
-	log.WithField("grace", settings.API.ShutdownGrace.String()).Info("stopping")
+	log.WithFields(logrus.Fields{
+		"delay": settings.API.ShutdownDelay.String(), "grace": settings.API.ShutdownGrace.String(),
+	}).Info("stopping")
+	api.Drain()
+	if failure == nil {
+		failure = servers.sendAway(settings.API.ShutdownDelay)
+	}
 	grace, cancel := context.WithTimeout(context.Background(), settings.API.ShutdownGrace)
 	defer cancel()
-	api.Drain()
 	servers.stop(grace, settings.API.ShutdownGrace*3/4, log)
 	if err := book.Close(grace); err != nil {
 		failure = errors.Join(failure, fmt.Errorf("the ledger did not finish in time: %w", err))

@@ -35,7 +35,7 @@ type app struct {
 func settings(databaseURL string) config.Config {
 	c := config.Default()
 	c.Database.URL = databaseURL
-	c.API.Listen, c.API.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
+	c.API.Listen, c.API.AdminListen, c.API.ShutdownDelay = "127.0.0.1:0", "127.0.0.1:0", 0
 	c.RateLimit.PerIP = ""
 	c.Security.EncryptionKeys = []string{encryptionKey}
 	return c

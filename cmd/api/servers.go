@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -15,6 +16,7 @@ import (
 type group struct {
 	servers []*http.Server
 	failed  chan error
+	leaving atomic.Bool
 }
 
 // serve starts a server.
@@ -22,6 +24,7 @@ func (g *group) serve(server *http.Server, listener net.Listener) {
 	if g.failed == nil {
 		g.failed = make(chan error, 1)
 	}
+	server.Handler = g.partings(server.Handler)
 	g.servers = append(g.servers, server)
 	go func() {
 		err := server.Serve(listener)
@@ -39,6 +42,33 @@ func (g *group) serve(server *http.Server, listener net.Listener) {
 func (g *group) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		return nil
+	case err := <-g.failed:
+		return err
+	}
+}
+
+// partings ends the connection with every answer once the group is leaving.
+func (g *group) partings(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sendAway serves for a while longer while every answer ends its connection, so
+// that clients come back on another one, which leads elsewhere if their load
+// balancer knows by then. A connection that the server closes while it is idle
+// meets requests on their way, which fail without an answer. It returns a server's
+// failure.
+func (g *group) sendAway(delay time.Duration) error {
+	g.leaving.Store(true)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 		return nil
 	case err := <-g.failed:
 		return err

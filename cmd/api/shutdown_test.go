@@ -49,6 +49,39 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	require.NoError(t, a.wait(t))
 }
 
+// TestShutdownSendsClientsAwayFirst: a stopping API says that it is not ready while
+// it still answers, on new connections too, and ends each connection with an answer.
+func TestShutdownSendsClientsAwayFirst(t *testing.T) {
+	t.Parallel()
+	base := dbtest.New(t)
+	c := settings(base.URL)
+	c.API.ShutdownDelay = 3 * time.Second
+	a := start(t, c)
+	client := newClient(t, issueKey(t, base.URL))
+	ask := func() *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.api+"/v1/business", nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+client.key)
+		res, err := client.http.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		return res
+	}
+	require.False(t, ask().Close, "connections are kept")
+	a.stop()
+	require.Eventually(t, func() bool {
+		status, _ := get(t, "http://"+a.api+"/readyz", "")
+		return status == http.StatusServiceUnavailable
+	}, 10*time.Second, time.Millisecond)
+	for range 3 {
+		require.True(t, ask().Close, "and ended now, the one from before and new ones")
+	}
+	status, _ := get(t, "http://"+a.admin+"/metrics", "")
+	require.Equal(t, http.StatusOK, status)
+	require.NoError(t, a.wait(t))
+}
+
 func TestShutdownEndsWithItsGrace(t *testing.T) {
 	t.Parallel()
 	base := dbtest.New(t)

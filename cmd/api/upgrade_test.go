@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,9 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
-	"github.com/txn-service/txn/pkg/ledger"
 )
 
 // previousRelease is the commit whose programs run beside this release's during
@@ -44,15 +40,7 @@ func buildPrevious(t *testing.T) string {
 	extract.Stdin = bytes.NewReader(archive)
 	out, err := extract.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	args := []string{"build", "-ldflags=-s -w", "-o", "bin/", "./cmd/api", "./cmd/dispatcher"}
-	// What the programs import is compiled already, with the race detector or not.
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = slices.Insert(args, 1, "-race")
-	}
-	build := exec.CommandContext(t.Context(), "go", args...)
-	build.Dir = dir
-	out, err = build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	goBuild(t, dir, "-o", "bin/", "./cmd/api", "./cmd/dispatcher")
 	return filepath.Join(dir, "bin")
 }
 
@@ -91,13 +79,7 @@ func TestPreviousReleaseRunsBesideThisOne(t *testing.T) {
 	require.Eventually(t, func() bool { return received() == events }, 30*time.Second, 10*time.Millisecond,
 		"the previous dispatcher delivers what both APIs wrote")
 
-	db, err := database.Open(t.Context(), database.Options{URL: base.URL})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
-	var findings []string
-	_, err = ledger.Verify(t.Context(), db, ledger.Audit{Found: func(f ledger.Finding) { findings = append(findings, fmt.Sprint(f)) }})
-	require.NoError(t, err)
-	require.Empty(t, findings)
+	requireSoundBooks(t, base.URL)
 }
 
 // upgrade is a tenant's view of a rollout: two addresses, one service.

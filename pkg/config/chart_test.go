@@ -19,7 +19,7 @@ var ofChart = []string{
 	// From Secrets.
 	"database.url", "database.listen_url", "redis.url", "security.encryption_keys", "webhooks.proxy",
 	// Fixed by the chart's Services, or computed with the pods' own grace period.
-	"api.listen", "api.admin_listen", "api.shutdown_grace", "dispatcher.admin_listen", "dispatcher.shutdown_grace",
+	"api.listen", "api.admin_listen", "api.shutdown_delay", "api.shutdown_grace", "dispatcher.admin_listen", "dispatcher.shutdown_grace",
 }
 
 // TestChartHoldsTheDefaults: the chart's `config` is a file that the services

@@ -53,7 +53,11 @@ type API struct {
 	// TrustedProxies lists the addresses or networks (CIDR) whose
 	// X-Forwarded-For is believed. Defaults to none.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
-	// ShutdownGrace is how long a stopping server finishes requests. Defaults to 20s.
+	// ShutdownDelay is how long a stopping server still takes requests, with /readyz
+	// saying no and every answer ending its connection: until whoever sends them has
+	// found another server. Defaults to 2s.
+	ShutdownDelay time.Duration `mapstructure:"shutdown_delay"`
+	// ShutdownGrace is how long it then finishes requests. Defaults to 20s.
 	ShutdownGrace time.Duration `mapstructure:"shutdown_grace"`
 }
 
@@ -133,8 +137,11 @@ type OTel struct {
 // Default returns the settings before file and environment.
 func Default() Config {
 	return Config{
-		Database:   Database{MaxOpenConns: 20},
-		API:        API{Listen: ":8080", AdminListen: ":9090", TrustedProxies: []string{}, ShutdownGrace: 20 * time.Second},
+		Database: Database{MaxOpenConns: 20},
+		API: API{
+			Listen: ":8080", AdminListen: ":9090", TrustedProxies: []string{},
+			ShutdownDelay: 2 * time.Second, ShutdownGrace: 20 * time.Second,
+		},
 		Dispatcher: Dispatcher{AdminListen: ":9091", Slots: 512, ShutdownGrace: 20 * time.Second},
 		RateLimit:  RateLimit{PerIP: "20-M"},
 		Security:   Security{EncryptionKeys: []string{}},
@@ -201,6 +208,9 @@ func (c Config) Validate() error {
 	}
 	if c.Database.MaxOpenConns < c.Ledger.Committers+2 {
 		problems = append(problems, errors.New("database.max_open_conns must be at least ledger.committers + 2"))
+	}
+	if c.API.ShutdownDelay < 0 {
+		problems = append(problems, errors.New("api.shutdown_delay must not be negative: 0 stops at once"))
 	}
 	if c.Dispatcher.Slots < 1 {
 		problems = append(problems, errors.New("dispatcher.slots must be at least 1"))

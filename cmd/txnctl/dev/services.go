@@ -64,6 +64,7 @@ func (d *stack) environment(apiAdmin, dispatcherAdmin string) []string {
 		"TXN_REDIS_URL="+d.redisURL,
 		"TXN_API_LISTEN="+d.listen,
 		"TXN_API_ADMIN_LISTEN="+apiAdmin,
+		"TXN_API_SHUTDOWN_DELAY=0s", // there is no other API to send anybody to
 		"TXN_DISPATCHER_ADMIN_LISTEN="+dispatcherAdmin,
 		"TXN_RATE_LIMIT_PER_IP="+d.RateLimit,
 		"TXN_SECURITY_ENCRYPTION_KEYS="+d.state.EncryptionKey,
