@@ -121,8 +121,8 @@ func newBusinessSuspend(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "suspend BUSINESS", Short: "Stop a business from using the API",
 		Long: `Stop a business from using the API. Its keys are refused on every replica within
-a second; its data stay, and deliveries that are pending go on. Suspending a
-suspended business changes nothing.`,
+a second, and its webhooks wait; its data stay. All of it goes on when the business
+is resumed. Suspending a suspended business changes nothing.`,
 		Example: "  txnctl business suspend biz_01h455vb4pex5vsknk084sn02q --yes",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -130,7 +130,7 @@ suspended business changes nothing.`,
 			if err != nil {
 				return err
 			}
-			if err := s.confirm("Every request of business %s will be refused. Go ahead?", id); err != nil {
+			if err := s.confirm("Every request of business %s will be refused, and its webhooks will wait. Go ahead?", id); err != nil {
 				return err
 			}
 			return change(cmd.Context(), s, businessView, func(tx *gorm.DB, actor audit.Actor) (models.Business, error) {
@@ -143,7 +143,8 @@ suspended business changes nothing.`,
 func newBusinessResume(s *session) *cobra.Command {
 	return &cobra.Command{
 		Use: "resume BUSINESS", Short: "Take a suspension back",
-		Long:    "Take a suspension back, within a second. Resuming an active business changes nothing.",
+		Long: `Take a suspension back, within a second; webhooks that waited are sent. Resuming an
+active business changes nothing.`,
 		Example: "  txnctl business resume biz_01h455vb4pex5vsknk084sn02q",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
 )
 
@@ -57,7 +58,7 @@ func (d *Dispatcher) beat(ctx context.Context) {
 	}
 	for _, k := range kept {
 		if k.Overdue {
-			d.disable(ctx, k.LaneKey, "it has only failed for five days")
+			d.disable(ctx, k.LaneKey, anyAddress, "it has only failed for five days")
 		}
 	}
 }
@@ -165,7 +166,7 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 	refused, given := d.scheduler.released(releases, lanes, released)
 	for _, r := range released {
 		if r.Overdue {
-			d.disable(ctx, r.LaneKey, "it has only failed for five days")
+			d.disable(ctx, r.LaneKey, anyAddress, "it has only failed for five days")
 		}
 	}
 	if d.scheduler.vacancies() <= len(released) {
@@ -232,16 +233,27 @@ func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []o
 	return refused, given
 }
 
-// disable ends an endpoint; when it fails, the endpoint's next answer brings it
-// here again.
-func (d *Dispatcher) disable(ctx context.Context, key outbox.LaneKey, reason string) {
-	err := d.db.InTx(ctx, func(tx *gorm.DB) error {
-		_, err := outbox.Disable(tx, key.BusinessID, key.WebhookID, reason)
+// anyAddress disables an endpoint wherever it is.
+const anyAddress = ""
+
+// disable ends an endpoint if it is still at the address; when it fails, the
+// endpoint's next answer brings it here again.
+func (d *Dispatcher) disable(ctx context.Context, key outbox.LaneKey, address, reason string) {
+	var row models.Webhook
+	err := d.db.InTx(ctx, func(tx *gorm.DB) (err error) {
+		if address == anyAddress {
+			row, err = outbox.Disable(tx, key.BusinessID, key.WebhookID, reason)
+		} else {
+			row, err = outbox.DisableAt(tx, key.BusinessID, key.WebhookID, address, reason)
+		}
 		return err
 	})
 	if err != nil {
 		d.trouble(ctx, "disable", err)
 		return
+	}
+	if row.Status != models.WebhookDisabled {
+		return // it has moved
 	}
 	d.log.WithField("business", key.BusinessID.String()).WithField("webhook", key.WebhookID.String()).
 		WithField("reason", reason).Warn("endpoint disabled")

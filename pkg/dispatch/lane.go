@@ -24,9 +24,11 @@ type job struct {
 // target is an endpoint ready to be sent to. It never changes: a lane whose
 // endpoint was changed gets another.
 type target struct {
-	url    *url.URL
-	header http.Header
-	signer *webhook.Signer
+	// address is the URL as the endpoint's row has it.
+	address string
+	url     *url.URL
+	header  http.Header
+	signer  *webhook.Signer
 }
 
 func newTarget(row *outbox.Lane, keyring *webhook.Keyring, now time.Time) (*target, error) {
@@ -44,7 +46,7 @@ func newTarget(row *outbox.Lane, keyring *webhook.Keyring, now time.Time) (*targ
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", userAgent)
-	return &target{url: address, header: header, signer: webhook.NewSigner(secrets...)}, nil
+	return &target{address: row.URL, url: address, header: header, signer: webhook.NewSigner(secrets...)}, nil
 }
 
 // openSecrets decrypts what signs for the endpoint. Grace periods end by

@@ -60,7 +60,7 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait}}
 	d.scheduler.finish(j, &a, &v)
 	if v.gone {
-		d.background.Go(func() { d.gone(j.key) })
+		d.background.Go(func() { d.gone(j.key, t.address) })
 	}
 }
 
@@ -87,11 +87,11 @@ func resultOf(j *job, a *answer, v *verdict) outbox.Result {
 	}
 }
 
-// gone disables an endpoint that answered 410.
-func (d *Dispatcher) gone(key outbox.LaneKey) {
+// gone disables an endpoint that answered 410, unless it has moved since.
+func (d *Dispatcher) gone(key outbox.LaneKey, address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), disableTimeout)
 	defer cancel()
-	d.disable(ctx, key, "it answered 410 Gone")
+	d.disable(ctx, key, address, "it answered 410 Gone")
 }
 
 const disableTimeout = 10 * time.Second

@@ -18,7 +18,7 @@ const claimSQL = `WITH c AS MATERIALIZED (
 SELECT l.business_id, l.webhook_id, l.epoch, ` + laneConfigColumns + `
 FROM l JOIN webhooks w ON w.business_id = ANY (ARRAY[l.business_id]) AND w.id = l.webhook_id`
 
-const laneConfigColumns = `l.config_version, l.breaker_failures, l.breaker_resets, l.failing_since IS NOT NULL,
+const laneConfigColumns = `l.config_version, l.breaker_failures, l.breaker_resets, l.blocked_until > now(), l.failing_since IS NOT NULL,
     w.url, w.headers, w.secret_ciphertext,
     ARRAY(SELECT p.ciphertext FROM webhook_previous_secrets p
           WHERE p.business_id = w.business_id AND p.webhook_id = w.id AND p.expires_at > now() ORDER BY p.ciphertext),
@@ -49,7 +49,7 @@ func (d *Dispatcher) Reload(ctx context.Context, key LaneKey) ([]Lane, error) {
 func scanLane(rows pgx.Rows, l *Lane) error {
 	var previous [][]byte
 	var seconds []float64
-	err := rows.Scan(&l.BusinessID, &l.WebhookID, &l.Epoch, &l.ConfigVersion, &l.BreakerFailures, &l.BreakerResets, &l.Failing,
+	err := rows.Scan(&l.BusinessID, &l.WebhookID, &l.Epoch, &l.ConfigVersion, &l.BreakerFailures, &l.BreakerResets, &l.Blocked, &l.Failing,
 		&l.URL, &l.Headers, &l.Secret, &previous, &seconds, &l.Ordered, &l.MaxConcurrency, &l.RateLimit)
 	for i, ciphertext := range previous {
 		l.PreviousSecrets = append(l.PreviousSecrets, PreviousSecret{ciphertext, time.Duration(seconds[i] * float64(time.Second))})

@@ -32,9 +32,14 @@ func LockFanOut(tx *gorm.DB, business models.BusinessID) error {
 	return nil
 }
 
+// A suspension that commits at the same moment waits for the lane or is seen.
+const createLaneSQL = `INSERT INTO webhook_lanes (business_id, webhook_id, blocked_until)
+SELECT id, CAST(? AS uuid), CAST(CASE status WHEN 'suspended' THEN 'infinity' ELSE '-infinity' END AS timestamptz)
+FROM businesses WHERE id = ? FOR SHARE`
+
 // CreateLane adds the lane of a new endpoint, in the transaction that creates it.
 func CreateLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) error {
-	err := tx.Exec(`INSERT INTO webhook_lanes (business_id, webhook_id) VALUES (?, ?)`, business, webhook).Error
+	err := tx.Exec(createLaneSQL, webhook, business).Error
 	if err != nil {
 		return fmt.Errorf("creating a lane: %w", err)
 	}
@@ -62,11 +67,13 @@ func Pause(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) er
 	return changeLane(tx, pauseLaneSQL, business, webhook)
 }
 
-const resumeLaneSQL = `UPDATE webhook_lanes
-SET blocked_until = '-infinity', config_version = config_version + 1, touches = touches + 1,
+// A lane of a suspended business stays blocked: ResumeLanes opens it.
+const resumeLaneSQL = `UPDATE webhook_lanes l
+SET blocked_until = b.until, config_version = config_version + 1, touches = touches + 1,
     breaker_failures = 0, breaker_resets = breaker_resets + 1, failing_since = NULL,
-    due_at = CASE WHEN owner IS NOT NULL AND due_at > now() THEN due_at ELSE now() END
-WHERE business_id = ? AND webhook_id = ?`
+    due_at = CASE WHEN owner IS NOT NULL AND due_at > now() THEN due_at ELSE greatest(now(), b.until) END
+FROM (SELECT id, CAST(CASE status WHEN 'suspended' THEN 'infinity' ELSE '-infinity' END AS timestamptz) AS until FROM businesses) b
+WHERE b.id = l.business_id AND l.business_id = ? AND l.webhook_id = ?`
 
 // Resume starts sending to an endpoint again, paused, disabled or blocked by its
 // breaker or a Retry-After, with a closed breaker. A holder that opens the breaker
@@ -128,6 +135,18 @@ func CloseLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID
 // for the business's other endpoints. It returns NotFound for an unknown or
 // deleted endpoint and does nothing to one that is disabled already.
 func Disable(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) (models.Webhook, error) {
+	return disableIf(tx, business, webhook, reason, func(*models.Webhook) bool { return true })
+}
+
+// DisableAt is Disable for an endpoint that still has the URL: another one has done
+// nothing to deserve it.
+func DisableAt(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, url, reason string) (models.Webhook, error) {
+	return disableIf(tx, business, webhook, reason, func(row *models.Webhook) bool { return row.URL == url })
+}
+
+func disableIf(
+	tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string, condition func(*models.Webhook) bool,
+) (models.Webhook, error) {
 	var row models.Webhook
 	err := tx.Transaction(func(tx *gorm.DB) error {
 		if err := LockFanOut(tx, business); err != nil {
@@ -141,7 +160,7 @@ func Disable(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, 
 		if row.ID.IsZero() {
 			return errs.New(errs.NotFound, "no such webhook")
 		}
-		if row.Status == models.WebhookDisabled {
+		if row.Status == models.WebhookDisabled || !condition(&row) {
 			return nil
 		}
 		return disable(tx, &row, reason)
@@ -160,7 +179,7 @@ func disable(tx *gorm.DB, row *models.Webhook, reason string) error {
 	if err := CloseLane(tx, row.BusinessID, row.ID, "endpoint disabled: "+reason); err != nil {
 		return err
 	}
-	return appendObject(tx, row.BusinessID, models.EventWebhookDisabled, now, wire.NewWebhook(*row))
+	return appendObject(tx, row.BusinessID, models.EventWebhookDisabled, now, wire.NewPublishedWebhook(*row))
 }
 
 func appendObject(tx *gorm.DB, business models.BusinessID, kind models.EventType, at time.Time, object any) error {

@@ -36,6 +36,9 @@ type Lane struct {
 	// BreakerResets counts how often the owner closed the breaker; a holder that
 	// sees it change forgets its own count and any hold.
 	BreakerResets int64
+	// Blocked says that nothing may be sent: the endpoint is paused or its business
+	// suspended, and who held the lane before has not given it back.
+	Blocked bool
 	// Failing says that the endpoint has not succeeded since some failure.
 	Failing bool
 	URL     string

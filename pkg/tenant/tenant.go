@@ -16,6 +16,7 @@ import (
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
 )
 
 // defaultCurrency is what a business gets that names none.
@@ -82,16 +83,25 @@ func (u Update) Apply(ctx context.Context, tx *gorm.DB, actor audit.Actor, id mo
 }
 
 // Suspend stops a business: from then on its keys are answered with
-// errs.BusinessSuspended, on every replica within a second. Suspending a
-// suspended business changes nothing. Errors: errs.NotFound.
+// errs.BusinessSuspended, on every replica within a second, and its webhooks wait
+// (those in flight finish). Suspending a suspended business changes nothing.
+// Errors: errs.NotFound.
 func Suspend(ctx context.Context, tx *gorm.DB, actor audit.Actor, id models.BusinessID) (models.Business, error) {
-	return setStatus(ctx, tx, actor, audit.BusinessSuspended, id, models.BusinessSuspended)
+	business, err := setStatus(ctx, tx, actor, audit.BusinessSuspended, id, models.BusinessSuspended)
+	if err != nil {
+		return business, err
+	}
+	return business, database.Coded(outbox.SuspendLanes(tx.WithContext(ctx), id))
 }
 
-// Resume takes a suspension back, with the delay of Suspend. Resuming an active
-// business changes nothing. Errors: errs.NotFound.
+// Resume takes a suspension back, with the delay of Suspend: what waited is sent.
+// Resuming an active business changes nothing. Errors: errs.NotFound.
 func Resume(ctx context.Context, tx *gorm.DB, actor audit.Actor, id models.BusinessID) (models.Business, error) {
-	return setStatus(ctx, tx, actor, audit.BusinessResumed, id, models.BusinessActive)
+	business, err := setStatus(ctx, tx, actor, audit.BusinessResumed, id, models.BusinessActive)
+	if err != nil {
+		return business, err
+	}
+	return business, database.Coded(outbox.ResumeLanes(tx.WithContext(ctx), id))
 }
 
 func setStatus(

@@ -31,7 +31,7 @@ func (s *Store) SendTest(tx *gorm.DB, business models.BusinessID, id models.Webh
 	case row.Status == models.WebhookDisabled:
 		return DeliveryRow{}, errs.New(errs.InvalidState, "the webhook is disabled: enable it first")
 	}
-	event, err := wire.NewEvent(business, models.EventWebhookTest, database.Now(), wire.NewWebhook(row))
+	event, err := wire.NewEvent(business, models.EventWebhookTest, database.Now(), wire.NewPublishedWebhook(row))
 	if err != nil {
 		return DeliveryRow{}, err
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // Webhook is an endpoint. Secret is set only in the answers that create or
-// rotate it, Health only in the view of a single endpoint.
+// rotate it, Health only in the view of a single endpoint, Headers everywhere but
+// in events.
 type Webhook struct {
 	ID             models.WebhookID     `json:"id"`
 	URL            string               `json:"url"`
@@ -18,7 +19,7 @@ type Webhook struct {
 	Ordered        bool                 `json:"ordered"`
 	MaxConcurrency int                  `json:"max_concurrency"`
 	RateLimit      *int                 `json:"rate_limit"`
-	Headers        map[string]string    `json:"headers"`
+	Headers        map[string]string    `json:"headers,omitzero"`
 	Metadata       map[string]string    `json:"metadata"`
 	Secret         string               `json:"secret,omitzero"`
 	Health         *WebhookHealth       `json:"health,omitzero"`
@@ -64,4 +65,13 @@ func NewWebhook(w models.Webhook) Webhook {
 		Headers: metadata(w.Headers), Metadata: metadata(w.Metadata),
 		CreatedAt: Time(w.CreatedAt), UpdatedAt: Time(w.UpdatedAt),
 	}
+}
+
+// NewPublishedWebhook is NewWebhook for the body of an event, which goes to other
+// endpoints too: without the headers, in which this one's owner may have put a
+// credential.
+func NewPublishedWebhook(w models.Webhook) Webhook {
+	shape := NewWebhook(w)
+	shape.Headers = nil
+	return shape
 }
