@@ -13,8 +13,11 @@ import (
 	"github.com/txn-service/txn/pkg/models"
 )
 
-// MaxGrace bounds how long a rotated key goes on working.
-const MaxGrace = 30 * 24 * time.Hour
+// How long a rotated key goes on working.
+const (
+	DefaultGrace = 24 * time.Hour
+	MaxGrace     = 30 * 24 * time.Hour
+)
 
 // Rotate issues a key with the name, the scopes and the expiry of an old one,
 // which goes on working for grace, or until its own expiry if that is sooner;
@@ -27,6 +30,9 @@ func Rotate(
 ) (Issued, error) {
 	if grace < 0 || grace > MaxGrace {
 		return Issued{}, errs.Invalid("grace", "must be between 0 and %s", MaxGrace)
+	}
+	if err := lockBusiness(ctx, tx, business); err != nil {
+		return Issued{}, err
 	}
 	old, err := lockKey(ctx, tx, business, id)
 	if err != nil {

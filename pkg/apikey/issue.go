@@ -12,7 +12,9 @@ import (
 	"github.com/txn-service/txn/pkg/models"
 )
 
-// MaxKeys bounds the keys of a business that still work.
+// MaxKeys bounds the keys of a business that still work: far more than machines
+// and people need, and little enough that a stolen key with keys:manage cannot
+// fill the table or the cache of every replica.
 const MaxKeys = 1000
 
 // New describes a key to issue.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
 )
 
 // Scope is a permission that a key may carry.
@@ -18,8 +19,8 @@ const (
 	TransactionsWrite Scope = "transactions:write"
 	WebhooksRead      Scope = "webhooks:read"
 	WebhooksWrite     Scope = "webhooks:write"
-	// KeysManage lets a key issue and revoke keys, with any scope: whoever has it
-	// has everything.
+	// KeysManage lets a key list, issue, rotate and revoke the keys of its business.
+	// Over the API, it can give no scope that it lacks itself.
 	KeysManage Scope = "keys:manage"
 )
 
@@ -54,6 +55,15 @@ func ParseScopes(texts []string) ([]Scope, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(known, func(s Scope) bool { return !asked[s] }), nil
+}
+
+// ScopesOf returns what a key may do.
+func ScopesOf(key models.APIKey) []Scope {
+	scopes := make([]Scope, len(key.Scopes))
+	for i, text := range key.Scopes {
+		scopes[i] = Scope(text)
+	}
+	return scopes
 }
 
 func scopeTexts(scopes []Scope) []string {

@@ -130,7 +130,9 @@ func (a *API) updateAccount(c *gin.Context) error {
 	if err := decode(c, &body); err != nil {
 		return err
 	}
-	account, err := a.Ledger.UpdateAccount(c.Request.Context(), businessOf(c), id, body.toLedger())
+	change := body.toLedger()
+	change.Actor = actorOf(c)
+	account, err := a.Ledger.UpdateAccount(c.Request.Context(), businessOf(c), id, change)
 	if err != nil {
 		return err
 	}

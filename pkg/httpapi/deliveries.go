@@ -15,14 +15,16 @@ import (
 // of one are not cursors of the other.
 func (a *API) listDeliveries(c *gin.Context) error {
 	q := newQuery(c.Request)
+	endpoint := queryID[models.WebhookPrefix](q, "webhook_id")
 	filter := webhook.DeliveryFilter{
 		Status: models.DeliveryStatus(orZero(q.oneOf("status",
 			string(models.DeliveryPending), string(models.DeliveryDelivered), string(models.DeliveryFailed)))),
-		WebhookID: orZero(queryID[models.WebhookPrefix](q, "webhook_id")),
+		WebhookID: orZero(endpoint),
 		EventType: queryEventType(q),
 		Since:     orZero(q.time("since")),
 	}
-	if filter.WebhookID.IsZero() {
+	// The all-zero id names an endpoint that there is not, unlike a filter left out.
+	if endpoint == nil {
 		return a.listAllDeliveries(c, q, filter)
 	}
 	p, after := pageByID[models.EventPrefix](q, "deliveries of "+filter.WebhookID.String())

@@ -68,9 +68,14 @@ func positionSequence(sequence int64) []byte {
 
 // newList makes the answer of up to p.Limit+1 rows.
 func newList[R, T any](p page, rows []R, shape func(R) T, position func(R) []byte) wire.List[T] {
-	list := wire.List[T]{HasMore: len(rows) > p.Limit}
+	more := len(rows) > p.Limit
+	return newPage(p, rows[:min(p.Limit, len(rows))], more, shape, position)
+}
+
+// newPage makes the answer of up to p.Limit rows after which more follow or not.
+func newPage[R, T any](p page, rows []R, more bool, shape func(R) T, position func(R) []byte) wire.List[T] {
+	list := wire.List[T]{HasMore: more}
 	if list.HasMore {
-		rows = rows[:p.Limit]
 		cursor := encodeCursor(p.List, position(rows[len(rows)-1]))
 		list.NextCursor = &cursor
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/txn-service/txn/pkg/audit"
 	"github.com/txn-service/txn/pkg/errs"
-	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/idempotency"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
@@ -91,6 +90,9 @@ func (a *API) createReplay(c *gin.Context) error {
 	if err := decodeOptional(c, &body); err != nil {
 		return err
 	}
+	if err := checkNamed(body.WebhookID); err != nil {
+		return err
+	}
 	selection := outbox.ReplaySelection{BusinessID: businessOf(c), WebhookID: orZero(body.WebhookID)}
 	return a.replay(c, scopeReplayBusiness, &body, &selection, &body.replayRange)
 }
@@ -113,8 +115,20 @@ func (a *API) replayEvent(c *gin.Context) error {
 	if err := decodeOptional(c, &body); err != nil {
 		return err
 	}
+	if err := checkNamed(body.WebhookID); err != nil {
+		return err
+	}
 	selection := outbox.ReplaySelection{BusinessID: businessOf(c), EventID: id, WebhookID: orZero(body.WebhookID)}
 	return a.replay(c, scopeReplayEvent, &body, &selection, nil, id.String())
+}
+
+// checkNamed refuses the all-zero id, which a selection would take for every
+// endpoint.
+func checkNamed(id *models.WebhookID) error {
+	if id != nil && id.IsZero() {
+		return errs.New(errs.NotFound, "no such webhook")
+	}
+	return nil
 }
 
 // replayDelivery answers POST /v1/webhook-deliveries/{id}/replay.
@@ -156,7 +170,7 @@ func (a *API) replay(
 		}
 		shape := wire.NewReplay(row)
 		err = audit.Append(c.Request.Context(), tx, audit.Change{
-			Business: row.BusinessID, Actor: audit.Key(middleware.PrincipalOf(c).KeyID),
+			Business: row.BusinessID, Actor: actorOf(c),
 			Action: audit.WebhookReplayed, Target: replayTarget(selection), After: shape,
 		})
 		if err != nil {
@@ -243,14 +257,21 @@ func (a *API) cancelReplay(c *gin.Context) error {
 		return err
 	}
 	return a.once(c, scopeCancelReplay, &body, func(tx *gorm.DB) (idempotency.Answer, error) {
+		before, err := outbox.FindReplay(tx, businessOf(c), id)
+		if err != nil {
+			return idempotency.Answer{}, err
+		}
 		row, err := outbox.CancelReplay(tx, businessOf(c), id)
 		if err != nil {
 			return idempotency.Answer{}, err
 		}
 		shape := wire.NewReplay(row)
+		if before.Status == models.ReplayCancelled {
+			return answer(http.StatusOK, shape) // cancelling it again changes nothing
+		}
 		err = audit.Append(c.Request.Context(), tx, audit.Change{
-			Business: row.BusinessID, Actor: audit.Key(middleware.PrincipalOf(c).KeyID),
-			Action: audit.ReplayCancelled, Target: id.String(), After: shape,
+			Business: row.BusinessID, Actor: actorOf(c), Action: audit.ReplayCancelled,
+			Target: id.String(), Before: wire.NewReplay(before), After: shape,
 		})
 		if err != nil {
 			return idempotency.Answer{}, err

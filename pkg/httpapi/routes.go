@@ -65,5 +65,11 @@ func (a *API) routes() []route {
 		{get, "/v1/webhook-replays", apikey.WebhooksRead, a.listReplays, hasQuery},
 		{get, "/v1/webhook-replays/:id", apikey.WebhooksRead, a.showReplay, 0},
 		{post, "/v1/webhook-replays/:id/cancel", apikey.WebhooksWrite, a.cancelReplay, 0},
+
+		{post, "/v1/api-keys", apikey.KeysManage, a.issueKey, 0},
+		{get, "/v1/api-keys", apikey.KeysManage, a.listKeys, hasQuery},
+		{get, "/v1/api-keys/:id", apikey.KeysManage, a.showKey, 0},
+		{post, "/v1/api-keys/:id/rotate", apikey.KeysManage, a.rotateKey, 0},
+		{remove, "/v1/api-keys/:id", apikey.KeysManage, a.revokeKey, 0},
 	}
 }

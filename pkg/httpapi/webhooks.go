@@ -20,19 +20,19 @@ type newWebhook struct {
 	Keyed
 	URL string `json:"url"`
 	// EventTypes defaults to all.
-	EventTypes     *[]string         `json:"event_types"`
-	Description    *string           `json:"description"`
-	Ordered        bool              `json:"ordered"`
-	MaxConcurrency *int              `json:"max_concurrency"`
-	RateLimit      *int              `json:"rate_limit"`
-	Headers        map[string]string `json:"headers"`
-	Metadata       models.Metadata   `json:"metadata"`
+	EventTypes     *[]string `json:"event_types"`
+	Description    *string   `json:"description"`
+	Ordered        bool      `json:"ordered"`
+	MaxConcurrency *int      `json:"max_concurrency"`
+	RateLimit      *int      `json:"rate_limit"`
+	Headers        pairs     `json:"headers"`
+	Metadata       pairs     `json:"metadata"`
 }
 
 func (b *newWebhook) fields() (webhook.Fields, error) {
 	fields := webhook.Fields{
 		URL: b.URL, EventTypes: []string{"*"}, Description: b.Description, Ordered: b.Ordered,
-		RateLimit: b.RateLimit, Headers: b.Headers, Metadata: b.Metadata,
+		RateLimit: b.RateLimit, Headers: map[string]string(b.Headers), Metadata: map[string]string(b.Metadata),
 	}
 	if b.EventTypes != nil {
 		fields.EventTypes = *b.EventTypes
@@ -56,7 +56,7 @@ func (a *API) createWebhook(c *gin.Context) error {
 		if err != nil {
 			return idempotency.Answer{}, err
 		}
-		row, secret, err := a.Webhooks.Create(tx, businessOf(c), fields)
+		row, secret, err := a.Webhooks.For(actorOf(c)).Create(tx, businessOf(c), fields)
 		if err != nil {
 			return idempotency.Answer{}, err
 		}
@@ -110,8 +110,8 @@ type webhookChange struct {
 	Ordered        required[bool]                 `json:"ordered,omitzero"`
 	MaxConcurrency required[int]                  `json:"max_concurrency,omitzero"`
 	RateLimit      optional[int]                  `json:"rate_limit,omitzero"`
-	Headers        optional[map[string]string]    `json:"headers,omitzero"`
-	Metadata       optional[map[string]string]    `json:"metadata,omitzero"`
+	Headers        optional[pairs]                `json:"headers,omitzero"`
+	Metadata       optional[pairs]                `json:"metadata,omitzero"`
 }
 
 func (b *webhookChange) patch() webhook.Patch {
@@ -126,11 +126,11 @@ func (b *webhookChange) patch() webhook.Patch {
 		patch.RateLimit = &b.RateLimit.Value
 	}
 	if b.Headers.Given {
-		headers := orZero(b.Headers.Value)
+		headers := map[string]string(orZero(b.Headers.Value))
 		patch.Headers = &headers
 	}
 	if b.Metadata.Given {
-		metadata := orZero(b.Metadata.Value)
+		metadata := map[string]string(orZero(b.Metadata.Value))
 		patch.Metadata = &metadata
 	}
 	return patch
@@ -148,7 +148,7 @@ func (a *API) updateWebhook(c *gin.Context) error {
 	}
 	var row models.Webhook
 	err = a.DB.InTx(c.Request.Context(), func(tx *gorm.DB) error {
-		row, err = a.Webhooks.Update(tx, businessOf(c), id, body.patch())
+		row, err = a.Webhooks.For(actorOf(c)).Update(tx, businessOf(c), id, body.patch())
 		return err
 	})
 	if err != nil {
@@ -163,7 +163,9 @@ func (a *API) deleteWebhook(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	err = a.DB.InTx(c.Request.Context(), func(tx *gorm.DB) error { return a.Webhooks.Delete(tx, businessOf(c), id) })
+	err = a.DB.InTx(c.Request.Context(), func(tx *gorm.DB) error {
+		return a.Webhooks.For(actorOf(c)).Delete(tx, businessOf(c), id)
+	})
 	if err != nil {
 		return err
 	}

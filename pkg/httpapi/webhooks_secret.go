@@ -45,7 +45,7 @@ func (a *API) rotateSecret(c *gin.Context) error {
 		return err
 	}
 	return a.once(c, scopeRotateSecret, &body, func(tx *gorm.DB) (idempotency.Answer, error) {
-		row, secret, err := a.Webhooks.RotateSecret(tx, businessOf(c), id, body.grace())
+		row, secret, err := a.Webhooks.For(actorOf(c)).RotateSecret(tx, businessOf(c), id, body.grace())
 		if err != nil {
 			return idempotency.Answer{}, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
 )
 
 func TestWebhooksOverHTTP(t *testing.T) {
@@ -78,6 +79,10 @@ func TestWebhookErrors(t *testing.T) {
 		{"POST", "/v1/webhooks", `{"url":"https://example.com/","secret":"x"}`, errs.InvalidRequest, nil},
 		{"POST", "/v1/webhooks", `{"url":"https://example.com/","url":"https://example.com/"}`, errs.InvalidRequest, nil},
 		{"POST", "/v1/webhooks", `{"url":7}`, errs.InvalidRequest, nil},
+		{"POST", "/v1/webhooks", `{"url":"https://example.com/","metadata":{"a":null}}`, errs.InvalidRequest, nil},
+		{"POST", "/v1/webhooks", `{"url":"https://example.com/","headers":{"X-A":null}}`, errs.InvalidRequest, nil},
+		{"PATCH", "/v1/webhooks/" + id, `{"metadata":{"a":null}}`, errs.InvalidRequest, nil},
+		{"PATCH", "/v1/webhooks/" + id, `{"headers":{"X-A":null}}`, errs.InvalidRequest, nil},
 		{"PATCH", "/v1/webhooks/" + id, `{"status":"gone"}`, errs.ValidationFailed, nil},
 		{"PATCH", "/v1/webhooks/" + id, `{"url":null}`, errs.InvalidRequest, nil},
 		{"PATCH", "/v1/webhooks/" + id, `{"headers":{"Host":"x"}}`, errs.ValidationFailed, nil},
@@ -103,6 +108,62 @@ func TestWebhookErrors(t *testing.T) {
 		require.Equal(t, statusOf[test.code], res.Status)
 	}
 	require.Len(t, api.Do(t, "GET", "/v1/webhooks", nil).JSON(t)["data"], 1)
+}
+
+// The all-zero id is well formed, so it is unknown like any other, and never taken
+// for a filter or a selection that was left out.
+func TestTheZeroIDNamesNothing(t *testing.T) {
+	t.Parallel()
+	api := apitest.New(t)
+	_, _ = createWebhook(t, api, "https://example.com/", "")
+	openAccount(t, api, 0)
+	dispatcher := outbox.NewDispatcher(api.DB)
+	fanOut(t, dispatcher)
+	attemptOne(t, dispatcher)
+	endpoint, event, delivery := models.WebhookID{}.String(), models.EventID{}.String(), models.DeliveryID{}.String()
+	known := api.Do(t, "GET", "/v1/webhook-events", nil).JSON(t)["data"].([]any)[0].(map[string]any)["id"].(string)
+	for _, call := range [][3]string{
+		{"GET", "/v1/webhook-deliveries?webhook_id=" + endpoint, ""},
+		{"POST", "/v1/webhook-replays", `{"webhook_id":"` + endpoint + `"}`},
+		{"POST", "/v1/webhook-events/" + known + "/replay", `{"webhook_id":"` + endpoint + `"}`},
+		{"POST", "/v1/webhook-events/" + event + "/replay", `{}`},
+		{"POST", "/v1/webhook-deliveries/" + delivery + "/replay", `{}`},
+		{"POST", "/v1/webhooks/" + endpoint + "/replay", `{}`},
+		{"GET", "/v1/webhooks/" + endpoint, ""},
+		{"DELETE", "/v1/webhooks/" + endpoint, ""},
+	} {
+		var body any
+		if call[2] != "" {
+			body = call[2]
+		}
+		res := api.Do(t, call[0], call[1], body)
+		require.Equal(t, http.StatusNotFound, res.Status, "%s %s: %s", call[0], call[1], res.Body)
+	}
+	require.Empty(t, api.Do(t, "GET", "/v1/webhook-replays", nil).JSON(t)["data"])
+}
+
+// What an endpoint's owner has sent along may be a credential: events go to other
+// endpoints too.
+func TestEventsDoNotShowTheHeadersOfAnEndpoint(t *testing.T) {
+	t.Parallel()
+	api := apitest.New(t)
+	id, _ := createWebhook(t, api, "https://example.com/", `,"headers":{"Authorization":"Bearer hunter2"}`)
+	require.Contains(t, string(api.Do(t, "GET", "/v1/webhooks/"+id, nil).Body), "hunter2", "its owner sees them")
+	_, err := webhook.NewStore(webhook.Options{}).SendTest(api.DB.Gorm, api.Business, mustParse[models.WebhookPrefix](t, id))
+	require.NoError(t, err)
+	api.Do(t, "PATCH", "/v1/webhooks/"+id, `{"status":"disabled"}`).Require(t, http.StatusOK)
+	events := api.Do(t, "GET", "/v1/webhook-events", nil).Require(t, http.StatusOK)
+	require.Contains(t, string(events.Body), "webhook.test")
+	require.Contains(t, string(events.Body), "webhook.disabled")
+	require.NotContains(t, string(events.Body), "headers")
+	require.NotContains(t, string(events.Body), "hunter2")
+}
+
+func mustParse[P models.Prefix](t *testing.T, text string) models.ID[P] {
+	t.Helper()
+	id, err := models.ParseID[P](text)
+	require.NoError(t, err)
+	return id
 }
 
 func TestEventsAndDeliveriesOverHTTP(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/txn-service/txn/pkg/audit"
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/models"
@@ -90,6 +91,9 @@ type AccountChange struct {
 	OverdraftLimit **int64
 	// Metadata, when set, replaces the metadata.
 	Metadata *models.Metadata
+	// Actor is who asks, for the audit log, which hears of every change of the status
+	// and of the limit.
+	Actor audit.Actor
 }
 
 // UpdateAccount changes an account under its FOR UPDATE lock, with the event
@@ -103,7 +107,7 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 	if err := change.validate(); err != nil {
 		return models.Account{}, err
 	}
-	if change == (AccountChange{}) {
+	if change == (AccountChange{Actor: change.Actor}) {
 		return l.Account(ctx, business, id)
 	}
 	if change.Status != nil || change.OverdraftLimit != nil {
@@ -126,6 +130,7 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 		if err != nil {
 			return fmt.Errorf("locking an account: %w", err)
 		}
+		before := a
 		if err := change.apply(&a); err != nil {
 			return err
 		}
@@ -134,6 +139,9 @@ func (l *Ledger) UpdateAccount(ctx context.Context, business models.BusinessID, 
 			Select("name", "status", "reference", "overdraft_limit", "metadata", "updated_at").UpdateColumns(&a).Error
 		if err != nil {
 			return codeAccount(err, a.Reference)
+		}
+		if err := change.record(ctx, tx, &before, &a); err != nil {
+			return err
 		}
 		return emitAccount(tx, models.EventAccountUpdated, a)
 	})
