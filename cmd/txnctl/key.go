@@ -20,11 +20,24 @@ var keyColumns = []column[models.APIKey]{
 	{title: "ID", cell: func(k models.APIKey) string { return k.ID.String() }},
 	{title: "NAME", cell: func(k models.APIKey) string { return k.Name }},
 	{title: "PREFIX", cell: func(k models.APIKey) string { return k.Prefix }},
+	{title: "STATE", cell: keyState},
 	{title: "SCOPES", cell: func(k models.APIKey) string { return strings.Join(k.Scopes, ",") }, detail: true},
 	{title: "EXPIRES", cell: func(k models.APIKey) string { return optionalTimeCell(k.ExpiresAt) }},
 	{title: "REVOKED", cell: func(k models.APIKey) string { return optionalTimeCell(k.RevokedAt) }},
 	{title: "LAST USED", cell: func(k models.APIKey) string { return optionalTimeCell(k.LastUsedAt) }},
 	{title: "CREATED", cell: func(k models.APIKey) string { return timeCell(k.CreatedAt) }},
+}
+
+// keyState says whether a key works.
+func keyState(k models.APIKey) string {
+	switch {
+	case k.RevokedAt != nil:
+		return "revoked"
+	case k.ExpiresAt != nil && !time.Now().Before(*k.ExpiresAt):
+		return "expired"
+	default:
+		return "working"
+	}
 }
 
 var keyView = view[models.APIKey]{
@@ -63,13 +76,14 @@ func newKeyIssue(s *session) *cobra.Command {
 	var fields apikey.New
 	var scopes []string
 	var life time.Duration
+	var end string
 	cmd := &cobra.Command{
 		Use: "issue --business BUSINESS --name NAME", Short: "Issue a key",
 		Long: `Issue a key and show it, this once: only its hash is stored.
 
 Scopes: accounts:read, accounts:write, transactions:read, transactions:write,
 webhooks:read, webhooks:write (all of these unless --scopes says otherwise) and
-keys:manage, which lets a key issue others.`,
+keys:manage, which lets a key manage others: it can give what it has itself.`,
 		Example: `  txnctl key issue --business biz_01h455vb4pex5vsknk084sn02q --name ci
   txnctl key issue --business biz_01h455vb4pex5vsknk084sn02q --name reports \
     --scopes accounts:read,transactions:read --expires-in 720h -o json`,
@@ -82,9 +96,8 @@ keys:manage, which lets a key issue others.`,
 			if fields.Scopes, err = apikey.ParseScopes(scopes); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("expires-in") {
-				end := database.Now().Add(life)
-				fields.ExpiresAt = &end
+			if fields.ExpiresAt, err = expiryFlags(cmd, life, end); err != nil {
+				return err
 			}
 			return issue(cmd.Context(), s, func(tx *gorm.DB, actor audit.Actor) (apikey.Issued, error) {
 				return apikey.Issue(cmd.Context(), tx, actor, id, fields)
@@ -95,6 +108,7 @@ keys:manage, which lets a key issue others.`,
 	cmd.Flags().StringVar(&fields.Name, "name", "", "`name` to recognise the key by (required)")
 	cmd.Flags().StringSliceVar(&scopes, "scopes", nil, "`scopes`, separated by commas or repeated (default: all but keys:manage)")
 	cmd.Flags().DurationVar(&life, "expires-in", 0, "how long the key works, such as 720h (default: for ever)")
+	cmd.Flags().StringVar(&end, "expires-at", "", "`time` at which the key stops working (RFC 3339)")
 	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "scope" {
 			name = "scopes"
@@ -103,6 +117,26 @@ keys:manage, which lets a key issue others.`,
 	})
 	requireFlags(cmd, "business", "name")
 	return cmd
+}
+
+// expiryFlags reads when a key is to end, nil for never.
+func expiryFlags(cmd *cobra.Command, life time.Duration, end string) (*time.Time, error) {
+	in, at := cmd.Flags().Changed("expires-in"), cmd.Flags().Changed("expires-at")
+	switch {
+	case in && at:
+		return nil, usagef("pass one of --expires-in and --expires-at")
+	case in:
+		expires := database.Now().Add(life)
+		return &expires, nil
+	case at:
+		expires, err := wire.ParseTime(end)
+		if err != nil {
+			return nil, usagef("--expires-at must be a time such as 2026-01-31T12:00:00Z")
+		}
+		return &expires, nil
+	default:
+		return nil, nil
+	}
 }
 
 // issue is change for what shows a new key.
@@ -180,7 +214,7 @@ working for the grace period (or until its own expiry, if that is sooner).`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&grace, "grace", 24*time.Hour, "how long the old key goes on working; 0 ends it at once")
+	cmd.Flags().DurationVar(&grace, "grace", apikey.DefaultGrace, "how long the old key goes on working; 0 ends it at once")
 	return cmd
 }
 
