@@ -78,7 +78,7 @@ func New(tb testing.TB, options ...Options) *API {
 	require.NoError(tb, err)
 	a.serve(tb)
 	a.client = &http.Client{
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
+		Transport:     Contract(tb).Transport(tb, &http.Transport{MaxIdleConnsPerHost: 256}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	tb.Cleanup(a.client.CloseIdleConnections)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -13,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/txn-service/txn/pkg/apitest/contract"
 	"github.com/txn-service/txn/pkg/errs"
 	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/telemetry"
@@ -54,6 +56,16 @@ func (r reply) field() string {
 // that one's idle connections, under the requests of other tests.
 var client = &http.Client{Transport: &http.Transport{}}
 
+var documented = sync.OnceValues(func() (*contract.Contract, error) { return contract.Load(OpenAPI()) })
+
+// document is what every answer has to keep to.
+func document(t *testing.T) *contract.Contract {
+	t.Helper()
+	loaded, err := documented()
+	require.NoError(t, err)
+	return loaded
+}
+
 func send(t *testing.T, method, url string, body io.Reader, headers ...string) reply {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, body)
@@ -61,7 +73,8 @@ func send(t *testing.T, method, url string, body io.Reader, headers ...string) r
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	res, err := client.Do(request)
+	judged := &http.Client{Transport: document(t).Transport(t, client.Transport)}
+	res, err := judged.Do(request)
 	require.NoError(t, err)
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)

@@ -26,6 +26,11 @@ func (a *API) routes() []route {
 		{get, "/readyz", public, a.showReadiness, 0},
 		{head, "/readyz", public, a.showReadiness, 0},
 
+		{get, "/openapi.yaml", public, a.showDocument, 0},
+		{get, "/openapi.json", public, a.showDocumentAsJSON, 0},
+		{get, "/docs", public, a.showPage, 0},
+		{get, "/docs/:file", public, a.showPageFile, 0},
+
 		{get, "/v1/business", anyScope, a.showBusiness, 0},
 
 		{post, "/v1/accounts", apikey.AccountsWrite, a.createAccount, 0},
