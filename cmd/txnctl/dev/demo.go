@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/txn-service/txn/cmd/txnctl/apiclient"
 )
 
 // The demo's money, in minor units (cents).
@@ -28,7 +30,8 @@ type object struct {
 // same at every start, so that a start that was cut off is simply repeated, and
 // a restart moves no money.
 func (d *stack) ensureDemo(ctx context.Context) error {
-	c := newClient(clientURL(d.listen), d.state.APIKey)
+	c := apiclient.New(clientURL(d.listen), d.state.APIKey, 1)
+	defer c.Close()
 	if err := d.ensureWebhook(ctx, c); err != nil {
 		return err
 	}
@@ -38,7 +41,7 @@ func (d *stack) ensureDemo(ctx context.Context) error {
 	return d.ensureTransfer(ctx, c)
 }
 
-func (d *stack) ensureAccounts(ctx context.Context, c *client) error {
+func (d *stack) ensureAccounts(ctx context.Context, c *apiclient.Client) error {
 	if len(d.state.Accounts) > 0 {
 		return nil
 	}
@@ -46,12 +49,12 @@ func (d *stack) ensureAccounts(ctx context.Context, c *client) error {
 	var ids []string
 	for _, name := range []string{"Alice", "Bob"} {
 		var account, funding object
-		_, err := c.do(ctx, http.MethodPost, "/v1/accounts", "dev-account-"+name,
+		_, err := c.Do(ctx, http.MethodPost, "/v1/accounts", "dev-account-"+name,
 			map[string]any{"name": name, "currency": "USD"}, &account)
 		if err != nil {
 			return err
 		}
-		_, err = c.do(ctx, http.MethodPost, "/v1/transactions", "dev-funding-"+name, map[string]any{
+		_, err = c.Do(ctx, http.MethodPost, "/v1/transactions", "dev-funding-"+name, map[string]any{
 			"type": "credit", "amount": opening, "destination_account_id": account.ID, "description": "Opening balance",
 		}, &funding)
 		if err != nil {
@@ -64,7 +67,7 @@ func (d *stack) ensureAccounts(ctx context.Context, c *client) error {
 }
 
 // ensureWebhook registers the receiver, or tells the API where it is now.
-func (d *stack) ensureWebhook(ctx context.Context, c *client) error {
+func (d *stack) ensureWebhook(ctx context.Context, c *apiclient.Client) error {
 	if d.state.WebhookID != "" {
 		registered, err := d.readdressWebhook(ctx, c)
 		if err != nil || registered {
@@ -75,7 +78,7 @@ func (d *stack) ensureWebhook(ctx context.Context, c *client) error {
 	var endpoint object
 	// The secret is shown once: a start that lost it registers another endpoint.
 	key := fmt.Sprintf("dev-webhook-%d", time.Now().UnixNano())
-	_, err := c.do(ctx, http.MethodPost, "/v1/webhooks", key,
+	_, err := c.Do(ctx, http.MethodPost, "/v1/webhooks", key,
 		map[string]any{"url": d.receiver.url, "event_types": []string{"*"}, "description": "txnctl dev"}, &endpoint)
 	if err != nil {
 		return err
@@ -88,14 +91,14 @@ func (d *stack) ensureWebhook(ctx context.Context, c *client) error {
 }
 
 // readdressWebhook reports whether the endpoint is still there.
-func (d *stack) readdressWebhook(ctx context.Context, c *client) (bool, error) {
+func (d *stack) readdressWebhook(ctx context.Context, c *apiclient.Client) (bool, error) {
 	var endpoint object
 	method, body := http.MethodGet, any(nil)
 	if d.state.WebhookURL != d.receiver.url {
 		method, body = http.MethodPatch, map[string]any{"url": d.receiver.url}
 	}
-	_, err := c.do(ctx, method, "/v1/webhooks/"+d.state.WebhookID, "", body, &endpoint)
-	var refusal *problem
+	_, err := c.Do(ctx, method, "/v1/webhooks/"+d.state.WebhookID, "", body, &endpoint)
+	var refusal *apiclient.Problem
 	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
 		return false, nil
 	}
@@ -106,11 +109,11 @@ func (d *stack) readdressWebhook(ctx context.Context, c *client) (bool, error) {
 	return true, d.state.save()
 }
 
-func (d *stack) ensureTransfer(ctx context.Context, c *client) error {
+func (d *stack) ensureTransfer(ctx context.Context, c *apiclient.Client) error {
 	from, to := d.state.Accounts[0], d.state.Accounts[1]
 	d.progress("Transferring %s over HTTP …", dollars(transfer))
 	var moved object
-	replayed, err := c.do(ctx, http.MethodPost, "/v1/transactions", "dev-transfer", map[string]any{
+	replayed, err := c.Do(ctx, http.MethodPost, "/v1/transactions", "dev-transfer", map[string]any{
 		"type": "transfer", "amount": transfer, "source_account_id": from, "destination_account_id": to,
 		"description": "The first transfer",
 	}, &moved)

@@ -9,16 +9,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
+
+	"github.com/txn-service/txn/cmd/txnctl/apiclient"
 )
 
 const (
 	// amount is what is moved, in minor units of currency.
 	amount   = 100
 	currency = "USD"
-
-	readyInterval = 500 * time.Millisecond
 )
 
 // Options say where to move money.
@@ -57,7 +56,7 @@ type transaction struct {
 
 // run is one pass.
 type run struct {
-	*client
+	*apiclient.Client
 	// id makes this pass's idempotency keys its own.
 	id string
 }
@@ -68,17 +67,11 @@ type run struct {
 // that a test which runs for years leaves two accounts. Two runs for the same
 // business must not overlap.
 func Run(ctx context.Context, options Options) (Result, error) {
-	r := &run{
-		client: &client{
-			url: strings.TrimRight(options.URL, "/"), key: options.Key,
-			http: http.Client{Timeout: callTimeout, Transport: &http.Transport{}},
-		},
-		id: rand.Text(),
-	}
-	defer r.http.CloseIdleConnections()
+	r := &run{Client: apiclient.New(options.URL, options.Key, 1), id: rand.Text()}
+	defer r.Close()
 	waiting, cancel := context.WithTimeout(ctx, options.Wait)
 	defer cancel()
-	if err := r.awaitReady(waiting); err != nil {
+	if err := r.AwaitReady(waiting); err != nil {
 		return Result{}, err
 	}
 	source, err := r.account(ctx, "smoke-source")
@@ -99,14 +92,14 @@ func Run(ctx context.Context, options Options) (Result, error) {
 // account finds an account by its reference, or makes it.
 func (r *run) account(ctx context.Context, reference string) (account, error) {
 	var found struct{ Data []account }
-	if _, err := r.call(ctx, http.MethodGet, "/v1/accounts?reference="+url.QueryEscape(reference), "", nil, &found); err != nil {
+	if err := r.Get(ctx, "/v1/accounts?reference="+url.QueryEscape(reference), &found); err != nil {
 		return account{}, err
 	}
 	if len(found.Data) > 0 {
 		return found.Data[0], nil
 	}
 	var made account
-	_, err := r.call(ctx, http.MethodPost, "/v1/accounts", r.id+"/"+reference,
+	_, err := r.Do(ctx, http.MethodPost, "/v1/accounts", r.id+"/"+reference,
 		map[string]any{"name": "txnctl smoke", "reference": reference, "currency": currency}, &made)
 	return made, err
 }
@@ -142,7 +135,7 @@ func (r *run) post(ctx context.Context, kind string, fields map[string]any, entr
 		body[name] = value
 	}
 	var made transaction
-	if replayed, err = r.call(ctx, http.MethodPost, "/v1/transactions", r.id+"/"+kind, body, &made); err != nil {
+	if replayed, err = r.Do(ctx, http.MethodPost, "/v1/transactions", r.id+"/"+kind, body, &made); err != nil {
 		return "", false, err
 	}
 	for _, entry := range made.Entries {
@@ -159,7 +152,7 @@ func (r *run) post(ctx context.Context, kind string, fields map[string]any, entr
 // unchanged checks that an account has what it had.
 func (r *run) unchanged(ctx context.Context, before account) error {
 	var now account
-	if _, err := r.call(ctx, http.MethodGet, "/v1/accounts/"+before.ID, "", nil, &now); err != nil {
+	if err := r.Get(ctx, "/v1/accounts/"+before.ID, &now); err != nil {
 		return err
 	}
 	if now.Balance != before.Balance {
