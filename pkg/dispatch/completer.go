@@ -11,7 +11,11 @@ import (
 
 const (
 	maxCompletions = 256
-	completionWait = 5 * time.Millisecond
+	// completionWait is how long outcomes gather. Nobody waits for one but the next
+	// delivery of an ordered endpoint, which is not made to: the endpoint has its slot
+	// back when it has answered. At a thousand deliveries a second, 20 ms instead of 5
+	// save a hundred transactions.
+	completionWait = 20 * time.Millisecond
 	// completionQueue bounds what waits to be written; slots wait when it is full.
 	// A crash sends again what was in flight, what waited here and what was being
 	// written, so more than the next batch would only mean more duplicates.
@@ -31,7 +35,7 @@ func (d *Dispatcher) complete(ctx context.Context) {
 		batch := append(make([]completion, 0, maxCompletions), first)
 		timer.Reset(completionWait)
 	gather:
-		for len(batch) < maxCompletions {
+		for len(batch) < maxCompletions && !batch[len(batch)-1].job.ordered {
 			select {
 			case next, open := <-d.completions:
 				if !open {

@@ -19,6 +19,8 @@ type job struct {
 	message outbox.Message
 	// resets is the lane's BreakerResets when the job was sent.
 	resets int64
+	// ordered says that the next delivery waits until this one is completed.
+	ordered bool
 }
 
 // target is an endpoint ready to be sent to. It never changes: a lane whose

@@ -59,7 +59,7 @@ func (s *scheduler) take() (job, *target, bool) {
 	for !s.stopped {
 		if l := s.pick(time.Now()); l != nil {
 			j := l.queue[0]
-			j.resets = l.BreakerResets
+			j.resets, j.ordered = l.BreakerResets, l.Ordered
 			l.queue[0] = job{}
 			l.queue = l.queue[1:]
 			s.occupy(l, 1)
