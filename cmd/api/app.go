@@ -47,11 +47,23 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	log.WithField("version", build.Current().Version).Info("starting")
 	log.Debugf("configuration:\n%s", settings)
 
-	// Telemetry.
+	// Telemetry. Nothing connects yet.
 
 	registry := telemetry.NewRegistry()
+	collector, err := settings.OTel.TracesURL()
+	if err != nil {
+		return err
+	}
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingOptions{
+		URL: collector, SampleRatio: settings.OTel.SampleRatio, Service: "api", Version: build.Current().Version,
+		Metrics: registry, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close()
 
-	// Database. Nothing connects yet.
+	// Database. Nothing connects here either.
 
 	db, err := database.Open(ctx, database.Options{
 		URL: settings.Database.URL, MaxOpenConns: settings.Database.MaxOpenConns, ApplicationName: "txn-api",
@@ -62,7 +74,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	defer db.Close()
 	registry.MustRegister(telemetry.NewPool(db.Pool.Stat))
 
-	// Rate limits. Nothing connects here either.
+	// Rate limits. Nor here.
 
 	client, err := openRedis(settings.Redis.URL)
 	if err != nil {
@@ -96,7 +108,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	notifier := outbox.NewNotifier(db)
 	options := ledger.Options{
 		Committers: settings.Ledger.Committers, MaxBatch: settings.Ledger.MaxBatch, Queue: settings.Ledger.Queue,
-		AfterCommit: notifier.Wake, Observer: telemetry.NewLedger(registry),
+		AfterCommit: notifier.Wake, Observer: telemetry.NewLedger(registry), Tracer: tracing.Tracer(),
 	}
 	var timers *expiry.Timers
 	if client != nil {
@@ -110,7 +122,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	api, err := httpapi.New(httpapi.Deps{
 		DB: db, Ledger: book, Webhooks: webhooks, Verifier: verifier,
 		PerClient: perClient, PerKey: perKey, Counters: counters, Proxies: proxies, AfterCommit: notifier.Wake,
-		Log: log, Metrics: telemetry.NewHTTP(registry),
+		Log: log, Metrics: telemetry.NewHTTP(registry), Tracer: tracing.Tracer(),
 	})
 	if err != nil {
 		return err

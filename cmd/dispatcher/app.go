@@ -39,7 +39,23 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	log.WithField("version", build.Current().Version).Info("starting")
 	log.Debugf("configuration:\n%s", settings)
 
-	// Database. Nothing connects yet.
+	// Telemetry. Nothing connects yet.
+
+	registry := telemetry.NewRegistry()
+	collector, err := settings.OTel.TracesURL()
+	if err != nil {
+		return err
+	}
+	tracing, err := telemetry.NewTracing(ctx, telemetry.TracingOptions{
+		URL: collector, SampleRatio: settings.OTel.SampleRatio, Service: "dispatcher", Version: build.Current().Version,
+		Metrics: registry, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer tracing.Close()
+
+	// Database. Nothing connects here either.
 
 	db, err := database.Open(ctx, database.Options{
 		URL: settings.Database.URL, MaxOpenConns: settings.Database.MaxOpenConns, ApplicationName: "txn-dispatcher",
@@ -49,17 +65,16 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	}
 	defer db.Close()
 
-	// Dispatcher and telemetry.
+	// Dispatcher.
 
 	dispatcher, err := dispatch.New(db, dispatch.Options{
 		ListenURL: settings.Database.Listen(), Keyring: keyring, Schedule: settings.Webhooks.RetrySchedule,
 		Timeout: settings.Webhooks.Timeout, Slots: settings.Dispatcher.Slots, Grace: settings.Dispatcher.ShutdownGrace,
-		AllowInsecure: settings.Webhooks.AllowInsecure, Proxy: proxy,
+		AllowInsecure: settings.Webhooks.AllowInsecure, Proxy: proxy, Tracer: tracing.Tracer(),
 	}, log)
 	if err != nil {
 		return err
 	}
-	registry := telemetry.NewRegistry()
 	registry.MustRegister(telemetry.NewPool(db.Pool.Stat), dispatcher)
 
 	// Upkeep of the ledger: holds that run out, and the continuous audit.

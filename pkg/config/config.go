@@ -130,8 +130,12 @@ type Log struct {
 
 // OTel is where traces go.
 type OTel struct {
-	// Endpoint is the OTLP/HTTP endpoint; empty means no traces.
+	// Endpoint is the base URL of an OTLP/HTTP collector; empty means no traces. What
+	// it wants beyond, such as headers, comes from OTEL_EXPORTER_OTLP_* variables.
 	Endpoint string `mapstructure:"endpoint"`
+	// SampleRatio is how many requests are traced, from 0 to 1, of those whose caller
+	// has not decided it by a traceparent header. Defaults to 1.
+	SampleRatio float64 `mapstructure:"sample_ratio"`
 }
 
 // Default returns the settings before file and environment.
@@ -156,6 +160,7 @@ func Default() Config {
 		},
 		Ledger: Ledger{Committers: 2, MaxBatch: 512, Queue: 4096},
 		Log:    Log{Level: "info", Format: "json"},
+		OTel:   OTel{SampleRatio: 1},
 	}
 }
 
@@ -226,6 +231,12 @@ func (c Config) Validate() error {
 	}
 	if _, err := c.Webhooks.ProxyURL(); err != nil {
 		problems = append(problems, err)
+	}
+	if _, err := c.OTel.TracesURL(); err != nil {
+		problems = append(problems, err)
+	}
+	if !(c.OTel.SampleRatio >= 0 && c.OTel.SampleRatio <= 1) { // NaN is neither
+		problems = append(problems, errors.New("otel.sample_ratio must be between 0 and 1"))
 	}
 	if _, err := c.Security.Keys(); err != nil {
 		problems = append(problems, err)

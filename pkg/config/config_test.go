@@ -113,3 +113,49 @@ func TestProxyIsCheckedAndNotQuoted(t *testing.T) {
 		require.NotContains(t, err.Error(), "hunter2")
 	}
 }
+
+func TestCollectorIsCheckedAndFound(t *testing.T) {
+	t.Setenv("TXN_DATABASE_URL", "postgres://h/d")
+	for endpoint, traces := range map[string]string{
+		"":                                      "",
+		"http://collector:4318":                 "http://collector:4318/v1/traces",
+		"http://collector:4318/":                "http://collector:4318/v1/traces",
+		"https://collector/otlp":                "https://collector/otlp/v1/traces",
+		"https://collector/otlp/v1/traces":      "https://collector/otlp/v1/traces",
+		"https://collector/otlp/v1/traces/":     "https://collector/otlp/v1/traces",
+		"collector:4318":                        "refused",
+		"grpc://collector:4317":                 "refused",
+		"http://":                               "refused",
+		"http://u:hunter2@collector":            "refused",
+		"http://collector/?key=hunter2":         "refused",
+		"http://u:hunter2@col lector/v1/traces": "refused",
+	} {
+		t.Setenv("TXN_OTEL_ENDPOINT", endpoint)
+		loaded, err := config.Load("")
+		require.NoError(t, err)
+		err = loaded.Validate()
+		if traces == "refused" {
+			require.ErrorContains(t, err, "otel.endpoint", endpoint)
+			require.NotContains(t, err.Error(), "hunter2")
+			continue
+		}
+		require.NoError(t, err, endpoint)
+		got, err := loaded.OTel.TracesURL()
+		require.NoError(t, err)
+		require.Equal(t, traces, got)
+	}
+}
+
+func TestSampleRatioIsAPart(t *testing.T) {
+	t.Setenv("TXN_DATABASE_URL", "postgres://h/d")
+	for text, good := range map[string]bool{"0": true, "0.01": true, "1": true, "-0.1": false, "1.1": false, "NaN": false} {
+		t.Setenv("TXN_OTEL_SAMPLE_RATIO", text)
+		loaded, err := config.Load("")
+		require.NoError(t, err)
+		if err = loaded.Validate(); good {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, "otel.sample_ratio", text)
+	}
+}

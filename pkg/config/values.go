@@ -64,12 +64,35 @@ func (w Webhooks) ProxyURL() (*url.URL, error) {
 	return address, nil
 }
 
+// TracesURL is where the collector takes traces, empty for none: the endpoint and
+// `/v1/traces` (OTLP specification, "OTLP/HTTP Request"). No error ever quotes it.
+func (o OTel) TracesURL() (string, error) {
+	if o.Endpoint == "" {
+		return "", nil
+	}
+	address, err := url.Parse(o.Endpoint)
+	switch {
+	case err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Hostname() == "":
+		return "", errors.New("otel.endpoint must be an http or https URL with a host")
+	case address.User != nil || address.RawQuery != "":
+		return "", errors.New("otel.endpoint must be without credentials: give them by OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	if path := strings.TrimSuffix(address.Path, "/"); strings.HasSuffix(path, tracesPath) {
+		address.Path = path
+		return address.String(), nil
+	}
+	return address.JoinPath(tracesPath).String(), nil
+}
+
+const tracesPath = "/v1/traces"
+
 // Redacted returns a copy that is safe to print: no passwords, no keys.
 func (c Config) Redacted() Config {
 	c.Database.URL = redactURL(c.Database.URL)
 	c.Database.ListenURL = redactURL(c.Database.ListenURL)
 	c.Redis.URL = redactURL(c.Redis.URL)
 	c.Webhooks.Proxy = redactURL(c.Webhooks.Proxy)
+	c.OTel.Endpoint = redactURL(c.OTel.Endpoint)
 	redacted := make([]string, len(c.Security.EncryptionKeys))
 	for i := range redacted {
 		redacted[i] = "redacted"

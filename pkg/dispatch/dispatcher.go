@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/outbox"
@@ -45,6 +46,9 @@ type Options struct {
 	Proxy *url.URL
 	// RootCAs verify the endpoints; nil means the system's.
 	RootCAs *x509.CertPool
+	// Tracer makes a span of each attempt to deliver an event that was made in a
+	// sampled one; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Dispatcher sends webhooks. It is a prometheus.Collector of its own metrics.

@@ -37,6 +37,7 @@ func (d *Dispatcher) work(ctx context.Context) {
 func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 	var a answer
 	var v verdict
+	var of *attemptTrace
 	if t == nil {
 		d.scheduler.refuse(j)
 		return
@@ -45,19 +46,23 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 		a = answer{sentAt: time.Now(), err: errNoEvent}
 		v = verdict{outcome: outcomeRefused, status: models.DeliveryFailed, reason: errNoEvent.Error(), unsent: true}
 	} else {
-		a = d.client.send(ctx, newRequest(j, t, d.clock.now()), j.message.Body)
+		request := newRequest(j, t, d.clock.now())
+		of = d.traceAttempt(&j, request)
+		a = d.client.send(ctx, request, j.message.Body)
 		if errors.Is(ctx.Err(), context.Canceled) && a.err != nil {
 			// The process is stopping and cut its own request off: that says
 			// nothing about the endpoint, and the delivery is still pending.
+			of.abandon()
 			d.scheduler.abandon(j)
 			return
 		}
 		v = judge(&a, j.due.RunAttempt+1, d.options.Schedule, jitter(), d.clock.now())
+		of.end(&a, &v)
 	}
 	d.metrics.attempt(&j, &a, &v)
 	// Completed first, then the slot freed: an ordered lane must not be seen
 	// without anything in hand in between.
-	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait}}
+	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait, traceID: of.id()}}
 	d.scheduler.finish(j, &a, &v)
 	if v.gone {
 		d.background.Go(func() { d.gone(j.key, t.address) })
@@ -119,6 +124,8 @@ type attemptLog struct {
 	host    string
 	outcome string
 	wait    time.Duration
+	// traceID is empty when the attempt is not traced.
+	traceID string
 }
 
 // logAttempt writes the one line of an attempt: no body, no header, and of the
@@ -136,6 +143,9 @@ func (d *Dispatcher) logAttempt(c *completion, accepted bool) {
 		"delivery": c.result.DeliveryID.String(), "event": c.job.due.EventID.String(), "event_type": string(c.job.message.Type),
 		"host": c.log.host, "outcome": c.log.outcome, "delivery_status": string(c.result.Status),
 		"attempt": c.result.AttemptCount + 1, "run": c.result.Run, "duration_ms": c.result.Latency.Milliseconds(),
+	}
+	if c.log.traceID != "" {
+		fields["trace_id"] = c.log.traceID
 	}
 	if c.result.StatusCode != 0 {
 		fields["status"] = c.result.StatusCode

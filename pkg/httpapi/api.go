@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/database"
@@ -39,6 +40,8 @@ type Deps struct {
 	Proxies middleware.Proxies
 	Log     *logrus.Logger
 	Metrics *telemetry.HTTP
+	// Tracer makes a span of each request; nil makes none.
+	Tracer trace.Tracer
 }
 
 // API is the HTTP API. It implements http.Handler.
@@ -69,10 +72,11 @@ func New(deps Deps) (*API, error) {
 	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), waiters: newWaiters(), engine: gin.New()}
 	a.engine.RedirectTrailingSlash = false
 	a.engine.HandleMethodNotAllowed = true
-	a.engine.Use(
-		middleware.Observe(a.Log, a.Metrics, a.Proxies),
-		middleware.Recover(a.Log),
-	)
+	a.engine.Use(middleware.Observe(a.Log, a.Metrics, a.Proxies))
+	if a.Tracer != nil {
+		a.engine.Use(middleware.Trace(a.Tracer))
+	}
+	a.engine.Use(middleware.Recover(a.Log))
 	if a.PerClient != nil {
 		a.engine.Use(middleware.LimitClients(a.PerClient, isAPI))
 	}

@@ -59,7 +59,7 @@ func (l *Ledger) PostBatch(ctx context.Context, business models.BusinessID, batc
 	if err := op.prepare(); err != nil {
 		return Result{}, err
 	}
-	return l.submit(ctx, business, len(batch.Items), op)
+	return l.submit(ctx, "ledger.batch", business, len(batch.Items), op)
 }
 
 // batching is a Batch in the queue.

@@ -22,6 +22,8 @@ type book struct {
 	holdNames  map[holdName]*hold
 	reversals  map[transactionKey]*reversal
 	answers    map[answerKey]*storedAnswer
+	// trace is what the events of the operation that is being judged keep of theirs.
+	trace *string
 
 	transactions []models.Transaction
 	entries      []models.Entry
@@ -164,7 +166,7 @@ func (b *book) remember(a *account) {
 
 // emit adds an event about an object.
 func (b *book) emit(business models.BusinessID, kind models.EventType, at time.Time, object *rendering) {
-	b.events = append(b.events, event{business, kind, at, object})
+	b.events = append(b.events, event{business, kind, at, object, b.trace})
 }
 
 // writes reports whether the batch has anything to write. Whatever was changed

@@ -37,7 +37,7 @@ func (l *Ledger) Capture(ctx context.Context, business models.BusinessID, in Cap
 	if err != nil {
 		return Result{}, err
 	}
-	return l.submit(ctx, business, 1, &capturing{Capture: in, business: business, accounts: accountsOf(h), fingerprint: in.fingerprint()})
+	return l.submit(ctx, "ledger.capture", business, 1, &capturing{Capture: in, business: business, accounts: accountsOf(h), fingerprint: in.fingerprint()})
 }
 
 // holdAccounts are the accounts that a hold is about.

@@ -24,6 +24,8 @@ const (
 type committer struct {
 	ledger *Ledger
 	lane   lane
+	// trace is that of the batch under way, nil when nothing in it is sampled.
+	trace *commitTrace
 }
 
 func (c *committer) run(ctx context.Context) {
@@ -33,7 +35,9 @@ func (c *committer) run(ctx context.Context) {
 			return
 		}
 		started := time.Now()
+		c.trace = c.ledger.traceCommit(c.lane, batch, started)
 		c.commit(ctx, batch)
+		c.trace.end()
 		c.ledger.queue.release(c.lane, batch)
 		c.ledger.observe(batch, started)
 	}
@@ -79,6 +83,7 @@ func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode
 	patience := reconnecting
 	uncertain := false
 	for try := 0; ; try++ {
+		c.trace.run(batch)
 		outcomes, err := c.ledger.runBatch(ctx, batch, mode)
 		if err == nil {
 			return deliver(outcomes)

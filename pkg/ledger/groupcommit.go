@@ -130,6 +130,7 @@ func judge(b *book, batch []*pending, mode lockMode) []outcome {
 		if mode == skipLocked && !b.lockedFor(p) {
 			o.missed = true
 		} else {
+			b.trace = p.trace.kept()
 			o.reply, o.err = applySafely(b, p.op)
 		}
 		outcomes[i] = o

@@ -37,7 +37,7 @@ func (l *Ledger) CreateHold(ctx context.Context, business models.BusinessID, in 
 	if err := in.validate(); err != nil {
 		return Result{}, err
 	}
-	return l.submit(ctx, business, 1, &holding{NewHold: in, business: business, fingerprint: in.fingerprint()})
+	return l.submit(ctx, "ledger.hold", business, 1, &holding{NewHold: in, business: business, fingerprint: in.fingerprint()})
 }
 
 func (h *NewHold) validate() error {

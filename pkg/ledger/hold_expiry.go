@@ -72,7 +72,7 @@ func (touch) apply(*book) (reply, error) { return reply{}, nil }
 // Touch expires the overdue holds of one account, with their events. It locks
 // the account. Coded errors: Unavailable.
 func (l *Ledger) Touch(ctx context.Context, business models.BusinessID, id models.AccountID) error {
-	_, err := l.submit(ctx, business, 1, touch{accountKey{business, id}})
+	_, err := l.submit(ctx, "ledger.touch", business, 1, touch{accountKey{business, id}})
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/models"
@@ -31,6 +32,9 @@ type Options struct {
 	HoldCreated func(models.Hold)
 	// Observer is told about every batch; nil for none.
 	Observer Observer
+	// Tracer makes a span of each operation whose caller is in a sampled one, and of
+	// each commit of such an operation; nil makes none.
+	Tracer trace.Tracer
 }
 
 // Observer receives the measurements of the engine. Its methods must not block.

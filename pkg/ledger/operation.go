@@ -49,7 +49,9 @@ type pending struct {
 	lane lane
 	// misses counts the batches in which a row that it needs was locked.
 	misses int
-	done   chan struct{}
+	// trace is nil unless the caller is in a sampled span.
+	trace *operationTrace
+	done  chan struct{}
 	// result and err are set before done is closed.
 	result Result
 	err    error
@@ -65,8 +67,9 @@ func (p *pending) claim() bool { return p.state.CompareAndSwap(waiting, claimed)
 
 // submit queues the operation and waits for its answer. A caller whose context
 // ends while the operation is queued takes it back; once a committer has
-// claimed it, the answer is awaited, because it will be true.
-func (l *Ledger) submit(ctx context.Context, business models.BusinessID, items int, op operation) (Result, error) {
+// claimed it, the answer is awaited, because it will be true. name is that of the
+// operation's span.
+func (l *Ledger) submit(ctx context.Context, name string, business models.BusinessID, items int, op operation) (Result, error) {
 	var n needs
 	op.needs(&n)
 	p := &pending{op: op, business: business, items: items, since: time.Now(), done: make(chan struct{})}
@@ -74,6 +77,13 @@ func (l *Ledger) submit(ctx context.Context, business models.BusinessID, items i
 	for i, key := range n.accounts {
 		p.accounts[i] = key.id
 	}
+	p.trace = l.traceOperation(ctx, name, p)
+	result, err := l.await(ctx, p)
+	p.trace.end(p, result, err)
+	return result, err
+}
+
+func (l *Ledger) await(ctx context.Context, p *pending) (Result, error) {
 	if err := l.queue.push(p); err != nil {
 		return Result{}, err
 	}

@@ -52,7 +52,7 @@ func (l *Ledger) Post(ctx context.Context, business models.BusinessID, post Post
 	if err := post.validate(); err != nil {
 		return Result{}, err
 	}
-	return l.submit(ctx, business, 1, newPosting(business, post))
+	return l.submit(ctx, "ledger.post", business, 1, newPosting(business, post))
 }
 
 func (p *Post) validate() error {

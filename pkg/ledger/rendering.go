@@ -60,6 +60,7 @@ type event struct {
 	kind     models.EventType
 	at       time.Time
 	object   *rendering
+	trace    *string // see outbox.TraceContext
 }
 
 // encode makes everything that is stored or answered as JSON. A panic in it, as
@@ -77,6 +78,7 @@ func (b *book) encode(outcomes []outcome) (events []models.Event, err error) {
 			return nil, fmt.Errorf("encoding the object of a %s event: %w", e.kind, err)
 		}
 		events[i] = wire.NewEncodedEvent(e.business, e.kind, e.at, e.object.bytes)
+		events[i].TraceContext = e.trace
 	}
 	for i := range outcomes {
 		if body := outcomes[i].reply.body; body != nil {

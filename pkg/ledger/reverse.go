@@ -49,7 +49,7 @@ func (l *Ledger) Reverse(ctx context.Context, business models.BusinessID, in Rev
 	if err != nil {
 		return Result{}, err
 	}
-	return l.submit(ctx, business, 1, &reversing{Reverse: in, business: business, original: original, fingerprint: in.fingerprint()})
+	return l.submit(ctx, "ledger.reverse", business, 1, &reversing{Reverse: in, business: business, original: original, fingerprint: in.fingerprint()})
 }
 
 func (r *Reverse) fingerprint() [32]byte {

@@ -27,7 +27,7 @@ func (l *Ledger) Void(ctx context.Context, business models.BusinessID, in Void) 
 	}
 	f := newCanonical("void")
 	f.bytes(in.Hold[:])
-	return l.submit(ctx, business, 1, &voiding{Void: in, business: business, accounts: accountsOf(h), fingerprint: f.sum()})
+	return l.submit(ctx, "ledger.void", business, 1, &voiding{Void: in, business: business, accounts: accountsOf(h), fingerprint: f.sum()})
 }
 
 // voiding is a Void in the queue.

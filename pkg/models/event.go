@@ -35,6 +35,9 @@ type Event struct {
 	Type       EventType
 	Body       []byte
 	CreatedAt  time.Time
+	// TraceContext is the W3C trace context in which it was made, nil when that was
+	// not sampled; see outbox.TraceContext.
+	TraceContext *string
 }
 
 // TableName names the table for GORM.

@@ -23,14 +23,15 @@ const Parts = 4
 // byte of a UUIDv7 is random.
 func PartOf(business models.BusinessID) int16 { return int16(business[15] % Parts) }
 
-const insertEventSQL = `INSERT INTO webhook_events (business_id, id, type, body, created_at) VALUES (?, ?, ?, ?, ?)`
+const insertEventSQL = `INSERT INTO webhook_events (business_id, id, type, body, created_at, trace_context) VALUES (?, ?, ?, ?, ?, ?)`
 
 const insertOutboxSQL = `INSERT INTO webhook_outbox (part, business_id, event_id, type) VALUES (?, ?, ?, ?)`
 
-// Append writes one event and its outbox row in the caller's transaction.
+// Append writes one event and its outbox row in the caller's transaction, with the
+// trace of the transaction's context.
 func Append(tx *gorm.DB, event models.Event) error {
-	if err := tx.Exec(insertEventSQL, event.BusinessID, event.ID, event.Type, event.Body, event.CreatedAt).Error; err != nil {
-		return fmt.Errorf("writing event: %w", err)
+	if err := insertEvent(tx, event); err != nil {
+		return err
 	}
 	if err := tx.Exec(insertOutboxSQL, PartOf(event.BusinessID), event.BusinessID, event.ID, event.Type).Error; err != nil {
 		return fmt.Errorf("writing outbox: %w", err)
@@ -38,8 +39,16 @@ func Append(tx *gorm.DB, event models.Event) error {
 	return nil
 }
 
+func insertEvent(tx *gorm.DB, event models.Event) error {
+	err := tx.Exec(insertEventSQL, event.BusinessID, event.ID, event.Type, event.Body, event.CreatedAt, TraceContext(tx.Statement.Context)).Error
+	if err != nil {
+		return fmt.Errorf("writing event: %w", err)
+	}
+	return nil
+}
+
 const (
-	copyEventsSQL = `COPY webhook_events (business_id, id, type, body, created_at) FROM STDIN (FORMAT binary)`
+	copyEventsSQL = `COPY webhook_events (business_id, id, type, body, created_at, trace_context) FROM STDIN (FORMAT binary)`
 	copyOutboxSQL = `COPY webhook_outbox (part, business_id, event_id, type) FROM STDIN (FORMAT binary)`
 )
 
@@ -56,12 +65,13 @@ func Write(p *database.Pipeline, events []models.Event) {
 	p.Copy(copyEventsSQL, func(rows *database.Rows) {
 		for i := range events {
 			e := &events[i]
-			rows.Row(5)
+			rows.Row(6)
 			rows.UUID(e.BusinessID)
 			rows.UUID(e.ID)
 			rows.Text(string(e.Type))
 			rows.Bytes(e.Body)
 			rows.Time(e.CreatedAt)
+			rows.OptionalText(e.TraceContext) // of an event that is not sampled, four bytes
 		}
 	})
 	p.Copy(copyOutboxSQL, func(rows *database.Rows) {

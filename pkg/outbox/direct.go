@@ -39,9 +39,8 @@ WHERE l.business_id = @business AND l.webhook_id = @webhook`
 // active or paused.
 func AppendDirect(tx *gorm.DB, event models.Event, webhook models.WebhookID) (models.DeliveryID, error) {
 	var id models.DeliveryID
-	err := tx.Exec(insertEventSQL, event.BusinessID, event.ID, event.Type, event.Body, event.CreatedAt).Error
-	if err != nil {
-		return id, fmt.Errorf("writing event: %w", err)
+	if err := insertEvent(tx, event); err != nil {
+		return id, err
 	}
 	of := map[string]any{
 		"business": event.BusinessID, "webhook": webhook, "event": event.ID, "threshold": BreakerThreshold,

@@ -115,9 +115,12 @@ type Message struct {
 	// Body is shared: nobody may change it.
 	Body      []byte
 	CreatedAt time.Time
+	// TraceContext is the trace in which the event was made, for WithTraceContext;
+	// nil when that was not sampled.
+	TraceContext *string
 }
 
-const messagesSQL = `SELECT e.business_id, e.id, e.type, e.body, e.created_at
+const messagesSQL = `SELECT e.business_id, e.id, e.type, e.body, e.created_at, e.trace_context
 FROM unnest($1::uuid[], $2::uuid[]) AS k (business_id, id)
 JOIN webhook_events e ON e.business_id = ANY (ARRAY[k.business_id]) AND e.id = k.id`
 
@@ -133,7 +136,7 @@ func (d *Dispatcher) Messages(ctx context.Context, keys []EventKey) (map[EventKe
 		for rows.Next() {
 			var key EventKey
 			var m Message
-			if err := rows.Scan(&key.BusinessID, &key.EventID, &m.Type, &m.Body, &m.CreatedAt); err != nil {
+			if err := rows.Scan(&key.BusinessID, &key.EventID, &m.Type, &m.Body, &m.CreatedAt, &m.TraceContext); err != nil {
 				return err
 			}
 			messages[key] = m

@@ -1,8 +1,9 @@
-// Package telemetry holds the Prometheus side of the binaries: the registry with
-// the Go runtime's metrics, the HTTP server's, and those of the database pool.
+// Package telemetry is how the binaries are watched: the registry of metrics with
+// the Go runtime's, the HTTP server's and those of the database pool, and the way
+// of traces to a collector.
 //
 // Every metric is named txn_…, in base units, with labels whose values are
-// bounded: never an id, an address or a URL.
+// bounded: never an id, an address or a URL. docs/metrics.md lists them all.
 package telemetry
 
 import (

@@ -18,6 +18,7 @@ import (
 // query strings or the raw path, in which callers put secrets by mistake.
 type line struct {
 	requestID, method, route, client string
+	traceID                          string
 	status                           int
 	took                             time.Duration
 	business, key                    string
@@ -30,7 +31,7 @@ type line struct {
 func (e *Exchange) line(c *gin.Context, took time.Duration) *line {
 	l := &line{
 		requestID: e.RequestID, method: methodOf(c.Request.Method), route: c.FullPath(), client: e.Client.String(),
-		status: c.Writer.Status(), took: took, replayed: e.Replayed,
+		traceID: e.TraceID, status: c.Writer.Status(), took: took, replayed: e.Replayed,
 	}
 	if e.Principal != nil {
 		l.business, l.key = e.Principal.BusinessID.String(), e.Principal.KeyID.String()
@@ -50,12 +51,16 @@ func levelOf(route string, status int) logrus.Level {
 	switch {
 	case status >= http.StatusInternalServerError:
 		return logrus.ErrorLevel
-	case route == "/health" || route == "/livez" || route == "/readyz":
+	case isProbe(route):
 		return logrus.DebugLevel
 	default:
 		return logrus.InfoLevel
 	}
 }
+
+// isProbe reports whether the route is one that is asked every few seconds to see
+// how the service is.
+func isProbe(route string) bool { return route == "/health" || route == "/livez" || route == "/readyz" }
 
 // methodOf bounds what a caller may write into the log.
 func methodOf(method string) string {
@@ -89,7 +94,7 @@ func (l *line) fields() logrus.Fields {
 		"duration_ms": float64(l.took.Microseconds()) / 1000, "client_ip": l.client,
 	}
 	for name, value := range map[string]string{
-		"business_id": l.business, "key_id": l.key, "code": l.code, "error": l.cause,
+		"trace_id": l.traceID, "business_id": l.business, "key_id": l.key, "code": l.code, "error": l.cause,
 	} {
 		if value != "" {
 			fields[name] = value
@@ -138,6 +143,9 @@ func (l *line) format(entry *logrus.Entry) []byte {
 	b = appendText(b, "level", entry.Level.String())
 	b = appendText(b, "message", entry.Message)
 	b = appendText(b, "request_id", l.requestID)
+	if l.traceID != "" {
+		b = appendText(b, "trace_id", l.traceID)
+	}
 	b = appendText(b, "method", l.method)
 	b = appendText(b, "route", l.route)
 	b = append(b, `,"status":`...)

@@ -18,7 +18,7 @@ func TestBothFormsOfTheLineAgree(t *testing.T) {
 		{requestID: "req_1", method: "GET", route: "/livez", client: "::1", status: 200, took: 1234567 * time.Nanosecond},
 		{
 			requestID: `"quoted"`, method: "POST", route: "/v1/accounts", client: "203.0.113.9", status: 500, took: 2 * time.Second,
-			business: "biz_1", key: "key_1", replayed: true, code: "internal", cause: "line\nbreak \x00 \xff <&>",
+			traceID: "0af7651916cd43dd8448eb211c80319c", business: "biz_1", key: "key_1", replayed: true, code: "internal", cause: "line\nbreak \x00 \xff <&>",
 		},
 	} {
 		var texts []map[string]any

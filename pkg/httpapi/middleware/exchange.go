@@ -1,6 +1,6 @@
 // Package middleware holds what every request passes on its way to a handler:
 // one file per concern, in the order in which they are mounted: request id and
-// access log, recovery, rate limits, authentication.
+// access log, traces, recovery, rate limits, authentication.
 package middleware
 
 import (
@@ -37,6 +37,9 @@ type Exchange struct {
 	Replayed bool
 	// Err is what the request failed with.
 	Err error
+	// TraceID is that of the trace that the request belongs to, empty when it is not
+	// sampled and its caller named none.
+	TraceID string
 
 	started time.Time
 	// hungUp is the error of the connection's context, which ends when the caller
