@@ -33,18 +33,20 @@ const (
 )
 
 // upkeep is what the dispatcher does beside sending: overdue holds expire, the
-// books are audited, the backlogs of endpoints that are gone end, and what is too
-// old is deleted.
+// books are audited, the backlogs of endpoints that are gone end, what is too old
+// is deleted, and endpoints and keys are counted.
 type upkeep struct {
-	db    *database.DB
-	redis *redis.Client
-	audit *telemetry.Audit
-	log   logrus.FieldLogger
-	purge *retention.Sweeper
+	db     *database.DB
+	redis  *redis.Client // nil when there is none
+	audit  *telemetry.Audit
+	log    logrus.FieldLogger
+	purge  *retention.Sweeper
+	census *census
 }
 
 func newUpkeep(db *database.DB, settings config.Config, registry prometheus.Registerer, log logrus.FieldLogger) (*upkeep, error) {
 	u := &upkeep{db: db, audit: telemetry.NewAudit(registry), log: log}
+	u.census = &census{db: db, metrics: telemetry.NewCensus(registry), log: log}
 	u.purge = &retention.Sweeper{
 		DB: db, Webhooks: settings.Webhooks.Retention, Rest: purgeRest, Log: log, Deleted: telemetry.NewRetention(registry, retention.Kinds()...).Deleted,
 	}
@@ -73,6 +75,7 @@ func (u *upkeep) start(ctx context.Context) (stop func()) {
 		(&outbox.Ender{DB: u.db, Interval: endInterval, Failed: failed}).Run(ctx)
 	})
 	running.Go(func() { u.purge.Run(ctx) })
+	running.Go(func() { u.census.run(ctx) })
 	if u.redis != nil {
 		running.Go(func() { (&expiry.Listener{Client: u.redis, Ledger: book, Log: u.log}).Run(ctx) })
 	}

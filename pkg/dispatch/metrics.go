@@ -23,8 +23,18 @@ type metrics struct {
 	troubles *prometheus.CounterVec
 }
 
+// steps are those that a dispatcher can fail at; see trouble.
+var steps = []string{
+	"claim", "clock", "complete", "disable", "expire", "fan-out", "fetch", "heartbeat", "notify", "presence", "probe", "release", "replay",
+}
+
+// failures are the outcomes of attempts but the one that ends a delivery well.
+var failures = []string{
+	outcomeRedirect, outcomeClient, outcomeServer, outcomeTimeout, outcomeTransport, outcomeRefused, outcomeOther,
+}
+
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "txn_webhook_attempts_total",
 			Help: "Delivery attempts by outcome of the request and state of the delivery after it.",
@@ -47,6 +57,16 @@ func newMetrics() *metrics {
 			Name: "txn_dispatcher_errors_total", Help: "Statements of the dispatcher that failed, by step.",
 		}, []string{"step"}),
 	}
+	// All at 0 from the start: a rate has no first value to begin with otherwise.
+	for _, step := range steps {
+		m.troubles.WithLabelValues(step)
+	}
+	m.attempts.WithLabelValues(outcomeDelivered, string(models.DeliveryDelivered))
+	for _, outcome := range failures {
+		m.attempts.WithLabelValues(outcome, string(models.DeliveryPending))
+		m.attempts.WithLabelValues(outcome, string(models.DeliveryFailed))
+	}
+	return m
 }
 
 func (m *metrics) attempt(j *job, a *answer, v *verdict) {
