@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
 	"github.com/txn-service/txn/pkg/database"
@@ -24,14 +26,25 @@ const (
 	maxHeaderBytes    = 16 << 10
 )
 
+// How the process and its components may be: the words of the API's /health.
+const (
+	statusOK       = "ok"
+	statusDegraded = "degraded" // works, with less comfort
+	statusDown     = "down"
+	statusOff      = "off" // not configured
+	statusDraining = "draining"
+	statusOld      = "too_old"
+)
+
 // health answers for the process. Nothing is cached: only operators and their
 // probes ask here.
 type health struct {
 	db       *database.DB
+	redis    *redis.Client // nil when there is none
 	draining atomic.Bool
 }
 
-func newHealth(db *database.DB) *health { return &health{db: db} }
+func newHealth(db *database.DB, redis *redis.Client) *health { return &health{db: db, redis: redis} }
 
 // drain makes /readyz say no.
 func (h *health) drain() { h.draining.Store(true) }
@@ -39,7 +52,14 @@ func (h *health) drain() { h.draining.Store(true) }
 // component is one line of /health.
 type component struct {
 	Status string `json:"status"`
-	Detail string `json:"detail,omitzero"`
+	// Message says what to do about it.
+	Message string `json:"message,omitzero"`
+}
+
+// healthReport is what /health and /readyz answer.
+type healthReport struct {
+	Status     string               `json:"status"`
+	Components map[string]component `json:"components,omitzero"`
 }
 
 func checkSchema(ctx context.Context, db *database.DB) error {
@@ -48,46 +68,73 @@ func checkSchema(ctx context.Context, db *database.DB) error {
 	return db.CheckSchema(ctx)
 }
 
-// components tells PostgreSQL from its schema.
-func (h *health) components(ctx context.Context) (all map[string]component, ok bool) {
+// examine looks at every component. Redis makes holds expire promptly and is not
+// needed to send.
+func (h *health) examine(ctx context.Context) healthReport {
+	var postgres, schema, cache component
+	var looking sync.WaitGroup
+	looking.Go(func() { cache = h.examineRedis(ctx) })
+	postgres, schema = h.examinePostgres(ctx)
+	looking.Wait()
+	report := healthReport{
+		Status: statusOK, Components: map[string]component{"postgres": postgres, "redis": cache, "schema": schema},
+	}
+	switch {
+	case postgres.Status != statusOK || schema.Status != statusOK:
+		report.Status = statusDown
+	case cache.Status == statusDown:
+		report.Status = statusDegraded
+	}
+	return report
+}
+
+// examinePostgres tells PostgreSQL from its schema.
+func (h *health) examinePostgres(ctx context.Context) (postgres, schema component) {
 	err := checkSchema(ctx, h.db)
 	switch {
 	case err == nil:
-		return map[string]component{"postgres": {Status: "ok"}, "schema": {Status: "ok"}}, true
+		return component{Status: statusOK}, component{Status: statusOK}
 	case errors.Is(err, database.ErrSchemaTooOld):
-		return map[string]component{"postgres": {Status: "ok"}, "schema": {Status: "down", Detail: err.Error()}}, false
+		return component{Status: statusOK}, component{Status: statusOld, Message: err.Error()}
 	default:
-		return map[string]component{"postgres": {Status: "down"}, "schema": {Status: "unknown"}}, false
+		return component{Status: statusDown, Message: "nothing is sent until it is back; deliveries wait"}, component{Status: statusDown}
 	}
+}
+
+func (h *health) examineRedis(ctx context.Context) component {
+	if h.redis == nil {
+		return component{Status: statusOff}
+	}
+	if h.redis.Ping(ctx).Err() != nil { // within the client's own timeout
+		return component{Status: statusDown, Message: "overdue holds expire some seconds late"}
+	}
+	return component{Status: statusOK}
 }
 
 func (h *health) show(w http.ResponseWriter, r *http.Request) {
-	components, ok := h.components(r.Context())
-	answerHealth(w, ok, components)
+	answerHealth(w, h.examine(r.Context()))
 }
 
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
-	components, ok := h.components(r.Context())
 	if h.draining.Load() {
-		components, ok = map[string]component{"process": {Status: "down", Detail: "stopping"}}, false
+		answerHealth(w, healthReport{Status: statusDraining})
+		return
 	}
-	answerHealth(w, ok, components)
+	answerHealth(w, h.examine(r.Context()))
 }
 
-func (h *health) live(w http.ResponseWriter, _ *http.Request) { answerHealth(w, true, nil) }
+func (h *health) live(w http.ResponseWriter, _ *http.Request) {
+	answerHealth(w, healthReport{Status: statusOK})
+}
 
-func answerHealth(w http.ResponseWriter, ok bool, components map[string]component) {
-	body := struct {
-		Status     string               `json:"status"`
-		Components map[string]component `json:"components,omitzero"`
-	}{Status: "ok", Components: components}
+func answerHealth(w http.ResponseWriter, report healthReport) {
 	status := http.StatusOK
-	if !ok {
-		body.Status, status = "down", http.StatusServiceUnavailable
+	if report.Status == statusDown || report.Status == statusDraining {
+		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.MarshalWrite(w, body) // a caller who hung up
+	_ = json.MarshalWrite(w, report) // a caller who hung up
 }
 
 // serveAdmin serves health and metrics until the function it returns is called.

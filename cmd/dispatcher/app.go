@@ -86,7 +86,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 
 	// Admin server.
 
-	health := newHealth(db)
+	health := newHealth(db, upkeep.redis)
 	var address string
 	if settings.Dispatcher.AdminListen != "" {
 		listener, err := net.Listen("tcp", settings.Dispatcher.AdminListen)

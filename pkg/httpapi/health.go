@@ -147,9 +147,22 @@ func (a *API) showReadiness(c *gin.Context) error {
 		return respond(c, http.StatusServiceUnavailable, component{Status: statusDraining})
 	}
 	report := a.health.look()
-	ready := report.Status != statusDown
-	answer := component{Status: report.Status, Message: report.Components.Schema.Message}
-	return respond(c, statusFor(ready), answer)
+	return respond(c, statusFor(report.Status != statusDown), component{Status: report.Status, Message: report.trouble()})
+}
+
+// trouble says in a line what is wrong, the worst first; empty when nothing is.
+func (r *healthReport) trouble() string {
+	parts := &r.Components
+	switch {
+	case parts.Postgres.Status != statusOK:
+		return "postgres does not answer"
+	case parts.Schema.Status != statusOK:
+		return parts.Schema.Message
+	case parts.Redis.Status == statusDown:
+		return "redis does not answer: " + parts.Redis.Message
+	default:
+		return ""
+	}
 }
 
 func statusFor(working bool) int {
