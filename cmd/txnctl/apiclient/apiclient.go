@@ -54,7 +54,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Do sends a request; key is its idempotency key ("" for none), body what to
 // encode and answer where to decode to, both nil for none. replayed says that the
-// answer is that of an earlier request. A refusal is a *Problem.
+// answer is that of an earlier request. A refusal is a *RefusedError.
 func (c *Client) Do(ctx context.Context, method, path, key string, body, answer any) (replayed bool, err error) {
 	call := method + " " + path
 	request, err := c.request(ctx, method, path, key, body)
@@ -68,7 +68,7 @@ func (c *Client) Do(ctx context.Context, method, path, key string, body, answer 
 	defer response.Body.Close()
 	limited := io.LimitReader(response.Body, maxAnswer)
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return false, readProblem(call, response, limited)
+		return false, readRefusal(call, response, limited)
 	}
 	if answer == nil {
 		_, err = io.Copy(io.Discard, limited) // a connection is used again only after its answer was read

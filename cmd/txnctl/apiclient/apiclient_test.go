@@ -49,7 +49,7 @@ func TestRefusalsAreProblems(t *testing.T) {
 			fmt.Fprint(w, answer)
 		})
 		err := client.Get(t.Context(), "/x", nil)
-		var problem *apiclient.Problem
+		var problem *apiclient.RefusedError
 		require.ErrorAs(t, err, &problem)
 		require.EqualError(t, err, want)
 		require.Equal(t, 7*time.Second, problem.RetryAfter)

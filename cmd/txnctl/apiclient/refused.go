@@ -13,8 +13,8 @@ import (
 // in bytes.
 const maxQuoted = 1 << 10
 
-// Problem is a refusal (RFC 9457).
-type Problem struct {
+// RefusedError is a refusal (RFC 9457).
+type RefusedError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
@@ -26,7 +26,7 @@ type Problem struct {
 }
 
 // Error says what was refused and why.
-func (p *Problem) Error() string {
+func (p *RefusedError) Error() string {
 	text := fmt.Sprintf("%s: %d %s", p.call, p.Status, p.Code)
 	if p.Code == "" {
 		text = fmt.Sprintf("%s: %d %s", p.call, p.Status, http.StatusText(p.Status))
@@ -37,12 +37,12 @@ func (p *Problem) Error() string {
 	return text + ": " + p.Detail
 }
 
-func readProblem(call string, response *http.Response, body io.Reader) *Problem {
-	p := &Problem{}
+func readRefusal(call string, response *http.Response, body io.Reader) *RefusedError {
+	p := &RefusedError{}
 	text, _ := io.ReadAll(body) // what is there; the status says enough
 	if json.Unmarshal(text, p) != nil || p.Code == "" {
 		// Something in between answered, or no txn at all.
-		p = &Problem{Detail: string(text[:min(len(text), maxQuoted)])}
+		p = &RefusedError{Detail: string(text[:min(len(text), maxQuoted)])}
 	}
 	p.Status, p.call = response.StatusCode, call
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {

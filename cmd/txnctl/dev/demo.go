@@ -98,7 +98,7 @@ func (d *stack) readdressWebhook(ctx context.Context, c *apiclient.Client) (bool
 		method, body = http.MethodPatch, map[string]any{"url": d.receiver.url}
 	}
 	_, err := c.Do(ctx, method, "/v1/webhooks/"+d.state.WebhookID, "", body, &endpoint)
-	var refusal *apiclient.Problem
+	var refusal *apiclient.RefusedError
 	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
 		return false, nil
 	}
