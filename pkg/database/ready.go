@@ -8,17 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/txn-service/txn/migrations"
 )
 
 // ErrSchemaTooOld says that the database lacks migrations of this release; its
 // text names the command to run.
 var ErrSchemaTooOld = errors.New("the schema is too old: run `txnctl migrate up`")
-
-const stateUndefinedTable = "42P01"
 
 // requiredVersion is the newest migration that this binary carries.
 var requiredVersion = func() int64 {
@@ -37,15 +32,9 @@ var requiredVersion = func() int64 {
 // CheckSchema returns nil when the schema is at least as new as this binary,
 // ErrSchemaTooOld when it is not, and a coded error when that cannot be told.
 func (db *DB) CheckSchema(ctx context.Context) error {
-	var version int64
-	err := db.Pool.QueryRow(ctx,
-		`SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&version)
-	var pgErr *pgconn.PgError
-	switch {
-	case errors.As(err, &pgErr) && pgErr.Code == stateUndefinedTable, errors.Is(err, pgx.ErrNoRows):
-		version = 0
-	case err != nil:
-		return Coded(err)
+	version, _, err := db.SchemaVersion(ctx)
+	if err != nil {
+		return err
 	}
 	if version < requiredVersion {
 		return fmt.Errorf("%w (schema %d, this release needs %d)", ErrSchemaTooOld, version, requiredVersion)
