@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,12 +29,16 @@ import (
 // startupTimeout bounds one start of everything on a machine busy with tests.
 const startupTimeout = 3 * time.Minute
 
+// builtIn is where buildBinaries put them, nil until a test needed any.
+var builtIn atomic.Pointer[string]
+
 // buildBinaries builds what `make run` builds, once per test binary.
 var buildBinaries = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "txn-binaries-")
 	if err != nil {
 		return "", err
 	}
+	builtIn.Store(&dir)
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", dir+string(filepath.Separator),
 		"../api", "../dispatcher", ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -45,8 +50,8 @@ var buildBinaries = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, err := buildBinaries(); err == nil {
-		_ = os.RemoveAll(dir)
+	if dir := builtIn.Load(); dir != nil {
+		_ = os.RemoveAll(*dir)
 	}
 	os.Exit(code)
 }

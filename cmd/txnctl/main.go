@@ -29,7 +29,8 @@ func main() {
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return execute(ctx, &session{in: stdin, out: stdout, err: stderr, terminal: isTerminal(stdin)}, args)
+	s := &session{in: stdin, out: stdout, err: stderr, terminal: isTerminal(stdin), width: terminalWidth(stdout)}
+	return execute(ctx, s, args)
 }
 
 func execute(ctx context.Context, s *session, args []string) int {

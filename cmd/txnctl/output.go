@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/tw"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/txn-service/txn/pkg/wire"
@@ -55,6 +53,8 @@ type column[T any] struct {
 	cell  func(T) string
 	// detail columns appear only where one result is shown.
 	detail bool
+	// wrap has text that is not cut on a narrow terminal: it goes on below.
+	wrap bool
 }
 
 // page is a part of a list.
@@ -73,7 +73,7 @@ func printOne[T any](s *session, v view[T], item T) error {
 	for i, c := range v.columns {
 		rows[i] = []string{c.title, c.cell(item)}
 	}
-	return s.printTable(nil, rows)
+	return s.printTable(grid{rows: rows, wrap: []bool{false, true}})
 }
 
 func printPage[T any](s *session, v view[T], p page[T]) error {
@@ -88,8 +88,7 @@ func printPage[T any](s *session, v view[T], p page[T]) error {
 		}
 		return s.printShape(list)
 	}
-	titles, rows := v.rows(p.items)
-	if err := s.printTable(titles, rows); err != nil {
+	if err := s.printTable(v.grid(p.items)); err != nil {
 		return err
 	}
 	if p.more {
@@ -98,18 +97,18 @@ func printPage[T any](s *session, v view[T], p page[T]) error {
 	return nil
 }
 
-func (v view[T]) rows(items []T) (titles []string, rows [][]string) {
-	rows = make([][]string, len(items))
+func (v view[T]) grid(items []T) grid {
+	g := grid{rows: make([][]string, len(items))}
 	for _, c := range v.columns {
 		if c.detail {
 			continue
 		}
-		titles = append(titles, c.title)
+		g.titles, g.wrap = append(g.titles, c.title), append(g.wrap, c.wrap)
 		for i, item := range items {
-			rows[i] = append(rows[i], c.cell(item))
+			g.rows[i] = append(g.rows[i], c.cell(item))
 		}
 	}
-	return titles, rows
+	return g
 }
 
 // printShape writes a shape as the API would write it, for people and programs.
@@ -160,41 +159,4 @@ func blockStyle(node *yaml.Node) {
 	for _, child := range node.Content {
 		blockStyle(child)
 	}
-}
-
-func (s *session) printTable(titles []string, rows [][]string) error {
-	off := tw.Rendition{
-		Borders: tw.BorderNone,
-		Settings: tw.Settings{
-			Separators: tw.SeparatorsNone, Lines: tw.LinesNone,
-		},
-	}
-	var text strings.Builder
-	table := tablewriter.NewTable(&text,
-		tablewriter.WithRendition(off),
-		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
-		tablewriter.WithHeaderAlignment(tw.AlignLeft),
-		tablewriter.WithRowAlignment(tw.AlignLeft),
-		// Rows are for grep and awk: an id or a name is never broken over lines.
-		tablewriter.WithRowAutoWrap(tw.WrapNone),
-		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
-		tablewriter.WithTrimSpace(tw.Off),
-	)
-	if titles != nil {
-		table.Header(titles)
-	}
-	for _, row := range rows {
-		if err := table.Append(row); err != nil {
-			return fmt.Errorf("writing the table: %w", err)
-		}
-	}
-	if err := table.Render(); err != nil {
-		return fmt.Errorf("writing the table: %w", err)
-	}
-	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(s.out, strings.TrimRight(line, " \n")); err != nil {
-			return fmt.Errorf("writing the table: %w", err)
-		}
-	}
-	return nil
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 )
 
@@ -17,12 +15,11 @@ const unknownTotal = -1
 
 // newProgress begins a bar; what is counted is a plural noun.
 func (s *session) newProgress(what string, total int64) *progress {
-	file, ok := s.err.(*os.File)
-	if !ok || !isatty.IsTerminal(file.Fd()) {
+	if !isTerminal(s.err) {
 		return &progress{}
 	}
 	return &progress{progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(file), progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(what),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),

@@ -16,7 +16,8 @@ TXN_DATABASE_URL, or a file named by --config. Results go to standard output,
 everything else to standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.`,
-		newMigrate(s), newBusiness(s), newKey(s), newWebhook(s), newLedger(s), newAudit(s), newSecurity(s), newDev(s), newSmoke(s), newVersion(s))
+		newMigrate(s), newBusiness(s), newKey(s), newWebhook(s), newLedger(s), newAudit(s), newSecurity(s),
+		newDoctor(s), newBench(s), newDev(s), newSmoke(s), newVersion(s), newCompletion(s))
 	root.Version = build.Current().Version
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
@@ -24,6 +25,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.`,
 	flags.StringVar(&s.configFile, "config", "", "configuration `file` (YAML); TXN_* variables win over it")
 	flags.VarP(&s.format, "output", "o", "print results as `table|json|yaml`")
 	flags.BoolVar(&s.yes, "yes", false, "do not ask before destructive commands")
+	complete(root)
 	return root
 }
 

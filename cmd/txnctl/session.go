@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 	"gorm.io/gorm"
 
 	"github.com/txn-service/txn/pkg/audit"
@@ -27,15 +28,29 @@ type session struct {
 	out, err io.Writer
 	// terminal says whether somebody sits at in, whom questions can be put to.
 	terminal bool
+	// width is how many characters a line of out has, 0 where it is no terminal.
+	width int
 
 	configFile string
 	format     outputFormat
 	yes        bool
 }
 
-func isTerminal(in io.Reader) bool {
-	file, ok := in.(*os.File)
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && (isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd()))
+}
+
+// terminalWidth is 0 for what is no terminal or does not know its width.
+func terminalWidth(out io.Writer) int {
+	if !isTerminal(out) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(out.(*os.File).Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // config reads the settings; a mistake in them is wrong usage.

@@ -102,7 +102,18 @@ func (s *session) exportStatement(ctx context.Context, books *ledger.Ledger, acc
 			return fmt.Errorf("writing the statement: %w", err)
 		}
 	}
-	if err := writeStatement(ctx, books, account, out, write); err != nil {
+	bar := &progress{}
+	if s.width == 0 { // else the statement itself is on the terminal
+		bar = s.newProgress("entries", account.Version)
+	}
+	defer bar.end()
+	counted := func(out io.Writer, entries []models.Entry) error {
+		if len(entries) > 0 {
+			bar.at(account.Version-entries[len(entries)-1].Sequence, account.Version)
+		}
+		return write(out, entries)
+	}
+	if err := writeStatement(ctx, books, account, out, counted); err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
