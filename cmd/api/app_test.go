@@ -15,6 +15,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/txn-service/txn/pkg/apikey"
+	"github.com/txn-service/txn/pkg/apitest"
 	"github.com/txn-service/txn/pkg/config"
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
@@ -87,7 +88,7 @@ func get(t *testing.T, url, key string) (status int, body string) {
 		return 0, err.Error()
 	}
 	request.Header.Set("Authorization", "Bearer "+key)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: apitest.Contract(t).Transport(t, &http.Transport{DisableKeepAlives: true})}
 	res, err := client.Do(request)
 	if err != nil {
 		return 0, err.Error()
@@ -173,7 +174,7 @@ func TestDispatchersAreWoken(t *testing.T) {
 	} {
 		request.Header.Set(name, value)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: apitest.Contract(t).Transport(t, &http.Transport{DisableKeepAlives: true})}
 	res, err := client.Do(request)
 	require.NoError(t, err)
 	defer res.Body.Close()

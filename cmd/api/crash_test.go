@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/txn-service/txn/pkg/apitest"
 	"github.com/txn-service/txn/pkg/dbtest"
 )
 
@@ -43,7 +44,8 @@ func newClient(t *testing.T, key string) *client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &client{key: key, http: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	judged := apitest.Contract(t).Transport(t, transport)
+	return &client{key: key, http: &http.Client{Transport: judged, Timeout: 30 * time.Second}}
 }
 
 // TestKilledInTheMiddleOfLoad kills one of two processes again and again while

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/database"
+	"github.com/txn-service/txn/pkg/apitest"
 	"github.com/txn-service/txn/pkg/dbtest"
 	"github.com/txn-service/txn/pkg/devstack"
 	"github.com/txn-service/txn/pkg/ledger"
@@ -140,7 +141,8 @@ func (b *balancer) watch() {
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
 	b.t.Cleanup(func() { close(stop); watching.Wait() })
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	judged := apitest.Contract(b.t).Transport(b.t, &http.Transport{DisableKeepAlives: true})
+	client := &http.Client{Transport: judged, Timeout: time.Second}
 	for _, r := range b.replicas {
 		watching.Go(func() {
 			for {

@@ -67,7 +67,9 @@ func TestPreviousReleaseRunsBesideThisOne(t *testing.T) {
 	require.NoError(t, dispatcher.Start())
 	t.Cleanup(func() { _ = dispatcher.Process.Kill(); _ = dispatcher.Wait() })
 
-	u := &upgrade{t: t, client: newClient(t, issueKey(t, base.URL)), apis: []string{before.url, after.url}}
+	// The previous release kept to a document of its own.
+	unjudged := &client{key: issueKey(t, base.URL), http: &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}}
+	u := &upgrade{t: t, client: unjudged, apis: []string{before.url, after.url}}
 	received := u.receiver()
 	u.movements()
 	u.holds()
