@@ -21,8 +21,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/apitest"
+	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
 	"github.com/txn-service/txn/pkg/devstack"
 	"github.com/txn-service/txn/pkg/ledger"

@@ -37,7 +37,7 @@ func findBrowser(t *testing.T) string {
 
 // visit opens a browser that writes down what it complains of and whom it asks.
 type visit struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // chromedp keeps the browser in it
 
 	mu         sync.Mutex
 	complaints []string

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
@@ -19,6 +20,14 @@ import (
 	"github.com/txn-service/txn/pkg/httpapi"
 	"github.com/txn-service/txn/pkg/models"
 )
+
+// TestTheDocumentIsValid: by the rules of OpenAPI, its examples by its own schemas.
+func TestTheDocumentIsValid(t *testing.T) {
+	t.Parallel()
+	document, err := openapi3.NewLoader().LoadFromData(httpapi.OpenAPI())
+	require.NoError(t, err)
+	require.NoError(t, document.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation()))
+}
 
 // TestEveryRouteIsDocumented holds the list of routes to the document and the
 // document to the list, scopes included.

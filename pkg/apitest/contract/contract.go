@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,16 +31,12 @@ type path struct {
 	operations map[string]*openapi3.Operation
 }
 
-// Load reads a document that has the schemas Problem and ErrorCode, and refuses one
-// that is not valid or whose examples are not.
+// Load reads a document that has the schemas Problem and ErrorCode. It is not
+// validated, which takes a second, and three with the race detector.
 func Load(text []byte) (*Contract, error) {
 	document, err := openapi3.NewLoader().LoadFromData(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
-	}
-	err = document.Validate(context.Background(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation())
-	if err != nil {
-		return nil, fmt.Errorf("the OpenAPI document: %w", err)
 	}
 	problem, code := document.Components.Schemas["Problem"], document.Components.Schemas["ErrorCode"]
 	if problem == nil || code == nil {
