@@ -104,7 +104,7 @@ func TestErrorsAreToldApartByState(t *testing.T) {
 	state := func(code string) error { return &pgconn.PgError{Code: code, Message: "whatever it says"} }
 	for want, list := range map[errs.Code][]error{
 		errs.Unavailable: {
-			state("40001"), state("40P01"), state("55P03"), state("57014"), state("53300"), state("57P01"), state("08006"),
+			state("40001"), state("40P01"), state("55P03"), state("57014"), state("53300"), state("25006"), state("57P01"), state("08006"),
 			io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
 		},
 		errs.NotFound: {pgx.ErrNoRows, gorm.ErrRecordNotFound},

@@ -25,6 +25,7 @@ const (
 	StateLockNotAvailable     = "55P03"
 	StateQueryCanceled        = "57014"
 	StateTooManyConnections   = "53300"
+	StateReadOnly             = "25006"
 )
 
 // outageRetryAfter is what a caller is told to wait when the database is away.
@@ -88,8 +89,8 @@ func isLate(err error) bool {
 
 // Coded gives an uncoded database error its code: NotFound for an empty result,
 // Unavailable for an outage, an answer that took too long, a lock or statement
-// timeout, a conflict that outlived its retries and a server out of connections;
-// its detail says which. Other errors pass unchanged; constraint violations are for
+// timeout, a conflict that outlived its retries, a server out of connections and one
+// that only reads; its detail says which. Other errors pass unchanged; constraint violations are for
 // the caller, who knows what the constraint means.
 func Coded(err error) error {
 	switch {
@@ -109,6 +110,8 @@ func Coded(err error) error {
 		return unavailable(err, lateDetail, time.Second)
 	case StateTooManyConnections:
 		return unavailable(err, "the database is busy, try again", outageRetryAfter)
+	case StateReadOnly: // a standby that a failover has not promoted yet
+		return unavailable(err, "the database takes no changes at this moment, try again", outageRetryAfter)
 	}
 	switch {
 	case isLate(err):
