@@ -89,6 +89,7 @@ var (
 	pendingDesc = prometheus.NewDesc("txn_webhook_deliveries_pending", "Deliveries that are not at their end, as the last ANALYZE found.", nil, nil)
 	breakerDesc = prometheus.NewDesc("txn_webhook_breakers", "Endpoints whose circuit breaker is open, or half-open: being probed.", []string{"state"}, nil)
 	peersDesc   = prometheus.NewDesc("txn_dispatchers", "Dispatchers that run.", nil, nil)
+	replaysDesc = prometheus.NewDesc("txn_webhook_replays_open", "Replays that are not done yet.", nil, nil)
 	dueDesc     = prometheus.NewDesc("txn_lanes_due", "Lanes that wait for a dispatcher.", nil, nil)
 	dueAgeDesc  = prometheus.NewDesc("txn_lanes_oldest_due_seconds", "How long the longest waiting lane has been due.", nil, nil)
 	leasedDesc  = prometheus.NewDesc("txn_lanes_leased", "Lanes leased by all dispatchers.", nil, nil)
@@ -101,7 +102,7 @@ func (d *Dispatcher) Describe(descs chan<- *prometheus.Desc) {
 	}
 	for _, desc := range []*prometheus.Desc{
 		slotsDesc, busyDesc, heldDesc, queuedDesc, probingDesc, listenDesc, outboxDesc, ageDesc, dueDesc, dueAgeDesc, leasedDesc,
-		pendingDesc, breakerDesc, peersDesc,
+		pendingDesc, breakerDesc, peersDesc, replaysDesc,
 	} {
 		descs <- desc
 	}
@@ -142,6 +143,7 @@ func (d *Dispatcher) Collect(values chan<- prometheus.Metric) {
 	gauge(breakerDesc, float64(backlog.BreakersOpen), "open")
 	gauge(breakerDesc, float64(backlog.BreakersHalfOpen), "half_open")
 	gauge(peersDesc, float64(backlog.Dispatchers))
+	gauge(replaysDesc, float64(backlog.Replays))
 }
 
 func (m *metrics) collectors() []prometheus.Collector {

@@ -71,6 +71,8 @@ type Backlog struct {
 	Pending int64
 	// Dispatchers run.
 	Dispatchers int64
+	// Replays are not done yet.
+	Replays int64
 }
 
 // The threshold is no parameter, for the partial index to be found.
@@ -84,7 +86,8 @@ var backlogSQL = `SELECT
     coalesce((SELECT extract(epoch FROM now() - due_at) FROM webhook_lanes WHERE due_at <= now() ORDER BY due_at LIMIT 1), 0)::float8,
     b.open, b.half_open,
     (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'webhook_deliveries_due_idx'::regclass),
-    (SELECT count(*) FROM webhook_dispatchers WHERE seen_at > now() - $2::interval)
+    (SELECT count(*) FROM webhook_dispatchers WHERE seen_at > now() - $2::interval),
+    (SELECT count(*) FROM (SELECT FROM webhook_replays WHERE status IN ('pending', 'running') LIMIT 100000) r)
 FROM (SELECT count(*) FILTER (WHERE NOT held) AS open, count(*) FILTER (WHERE held) AS half_open
       FROM (SELECT owner IS NOT NULL AND due_at > now() AS held FROM webhook_lanes
             WHERE breaker_failures >= ` + strconv.Itoa(BreakerThreshold) + ` LIMIT 100000) l) b`
@@ -93,7 +96,8 @@ FROM (SELECT count(*) FILTER (WHERE NOT held) AS open, count(*) FILTER (WHERE he
 func ReadBacklog(ctx context.Context, db *database.DB) (Backlog, error) {
 	var b Backlog
 	var oldest, due float64
-	read := one(&b.Events, &oldest, &b.LanesDue, &b.LanesLeased, &due, &b.BreakersOpen, &b.BreakersHalfOpen, &b.Pending, &b.Dispatchers)
+	read := one(&b.Events, &oldest, &b.LanesDue, &b.LanesLeased, &due, &b.BreakersOpen, &b.BreakersHalfOpen, &b.Pending, &b.Dispatchers,
+		&b.Replays)
 	err := pipeline(ctx, db.Pool, step{backlogSQL, []any{Parts, Lease}, read})
 	b.OldestAge = max(0, time.Duration(oldest*float64(time.Second)))
 	b.OldestDue = max(0, time.Duration(due*float64(time.Second))-headStart)

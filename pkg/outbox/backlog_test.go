@@ -33,6 +33,9 @@ func TestBacklogCountsWhatWaits(t *testing.T) {
 	require.NoError(t, err)
 	k.events(business, models.EventAccountCreated, 2)
 	k.exec(`UPDATE webhook_events SET created_at = now() - '1 hour'::interval`)
+	k.exec(`INSERT INTO webhook_replays (business_id, id, until, failed_only, rate, status, finished_at)
+		SELECT $1, uuid_v7(now(), n), now(), true, 1, (ARRAY['pending', 'running', 'completed'])[n], CASE WHEN n = 3 THEN now() END
+		FROM generate_series(1, 3) n`, business)
 
 	b, err := ReadBacklog(t.Context(), k.db)
 	require.NoError(t, err)
@@ -40,6 +43,6 @@ func TestBacklogCountsWhatWaits(t *testing.T) {
 	require.InDelta(t, time.Minute-headStart, b.OldestDue, float64(3*time.Second))
 	b.OldestAge, b.OldestDue = 0, 0
 	require.Equal(t, Backlog{
-		Events: 2, LanesDue: 2, LanesLeased: 4, BreakersOpen: 2, BreakersHalfOpen: 1, Pending: 6 * 3, Dispatchers: 1,
+		Events: 2, LanesDue: 2, LanesLeased: 4, BreakersOpen: 2, BreakersHalfOpen: 1, Pending: 6 * 3, Dispatchers: 1, Replays: 2,
 	}, b)
 }
