@@ -28,7 +28,9 @@ func TestWithoutACollectorThereIsNothing(t *testing.T) {
 	tracing, err := NewTracing(t.Context(), TracingOptions{})
 	require.NoError(t, err)
 	require.Nil(t, tracing)
-	require.True(t, tracing.Tracer() == nil, "not even an interface around nil: who makes spans compares with it")
+	if tracing.Tracer() != nil { // require.Nil takes an interface around nil, too
+		t.Error("who makes spans compares with nil")
+	}
 	tracing.Close()
 }
 
