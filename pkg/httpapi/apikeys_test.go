@@ -238,6 +238,9 @@ func TestKeyErrors(t *testing.T) {
 		res := api.Do(t, "POST", test.path, test.body, by)
 		require.Equal(t, string(test.code), res.String(t, "code"), "%s %s: %s", test.path, test.body, res.Body)
 		require.Equal(t, statusOf[test.code], res.Status)
+		if test.path == rotate && test.code == errs.ValidationFailed {
+			res.RequireProblem(t, res.Status, test.code, "grace_period_seconds")
+		}
 	}
 	for _, path := range []string{"/v1/api-keys", rotate} {
 		api.Do(t, "POST", path, `{}`, by, apitest.IdempotencyKey("")).RequireProblem(t, http.StatusBadRequest, errs.IdempotencyKeyMissing)

@@ -118,10 +118,12 @@ func TestChangesOfAccountsAreAudited(t *testing.T) {
 	require.Empty(t, audited(t, api, id), "names, refusals and what stays are not logged")
 	api.Do(t, "PATCH", path, `{"status":"frozen","overdraft_limit":500}`).Require(t, http.StatusOK)
 	api.Do(t, "PATCH", path, `{"overdraft_limit":null}`).Require(t, http.StatusOK)
+	api.Do(t, "PATCH", path, `{"status":"active"}`).Require(t, http.StatusOK)
 	entries := audited(t, api, id)
-	require.Equal(t, []string{"account.updated", "account.updated"}, actionsOf(entries))
+	require.Equal(t, []string{"account.updated", "account.updated", "account.updated"}, actionsOf(entries))
 	requireStates(t, entries[0], `{"status":"active","overdraft_limit":0}`, `{"status":"frozen","overdraft_limit":500}`)
 	requireStates(t, entries[1], `{"status":"frozen","overdraft_limit":500}`, `{"status":"frozen","overdraft_limit":null}`)
+	requireStates(t, entries[2], `{"status":"frozen","overdraft_limit":null}`, `{"status":"active","overdraft_limit":null}`)
 	require.Regexp(t, `^key:key_`, entries[0].Actor)
 }
 
