@@ -41,6 +41,7 @@ EXPOSE 8080 9090 9091
 # /readyz: some engines restart what is unhealthy, and an outage of PostgreSQL is
 # no reason to.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["api", "--healthcheck", "/livez"]
-# SIGTERM finishes what is in flight: give it api.shutdown_grace and some seconds.
+# SIGTERM finishes what is in flight: give it api.shutdown_delay, api.shutdown_grace
+# and some seconds.
 STOPSIGNAL SIGTERM
 CMD ["api"]

@@ -4,11 +4,13 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // compose reads compose.yaml as `docker compose config` does.
@@ -55,10 +57,29 @@ func TestComposeStartsInOrder(t *testing.T) {
 		require.Equal(t, types.ServiceConditionCompletedSuccessfully, service.DependsOn["migrate"].Condition, name)
 		require.Equal(t, types.ServiceConditionHealthy, service.DependsOn["redis"].Condition, name)
 		require.Equal(t, types.HealthCheckTest{"CMD", name, "--healthcheck", "/readyz"}, service.HealthCheck.Test)
-		require.Greater(t, service.StopGracePeriod.String(), "20s", "longer than the service's own grace")
+		require.Greater(t, time.Duration(*service.StopGracePeriod), ownGrace(t), "longer than the service's own")
 	}
 	require.True(t, project.Services["migrate"].HealthCheck.Disable)
 	require.Empty(t, project.Services["migrate"].Restart, "it runs once")
+}
+
+// ownGrace is how long a service takes to stop at most, by its defaults.
+func ownGrace(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile("../configs/api.yaml")
+	require.NoError(t, err)
+	var settings struct {
+		API struct {
+			Delay string `json:"shutdown_delay"`
+			Grace string `json:"shutdown_grace"`
+		}
+	}
+	require.NoError(t, sigsyaml.Unmarshal(text, &settings))
+	delay, err := time.ParseDuration(settings.API.Delay)
+	require.NoError(t, err)
+	grace, err := time.ParseDuration(settings.API.Grace)
+	require.NoError(t, err)
+	return delay + grace
 }
 
 // TestComposeTakesItsSecretsFromTheEnvironment, so that the known ones are for

@@ -167,13 +167,13 @@ func TestMigrationComesFirst(t *testing.T) {
 // TestGracePeriods: Kubernetes kills no pod that is still finishing in time.
 func TestGracePeriods(t *testing.T) {
 	t.Parallel()
-	r := render(t, "api: {preStopSeconds: 7, shutdownGraceSeconds: 30}\ndispatcher: {shutdownGraceSeconds: 40}")
+	r := render(t, "api: {shutdownDelaySeconds: 7, shutdownGraceSeconds: 30}\ndispatcher: {shutdownGraceSeconds: 40}")
 	api := find[*appsv1.Deployment](t, r, "payments-txn-api").Spec.Template.Spec
-	require.EqualValues(t, 7, api.Containers[0].Lifecycle.PreStop.Sleep.Seconds)
 	require.EqualValues(t, 7+30+10, *api.TerminationGracePeriodSeconds)
 	dispatcher := find[*appsv1.Deployment](t, r, "payments-txn-dispatcher").Spec.Template.Spec
 	require.EqualValues(t, 40+10, *dispatcher.TerminationGracePeriodSeconds)
 	config := find[*corev1.ConfigMap](t, r, "payments-txn").Data["txn.yaml"]
+	require.Contains(t, config, "shutdown_delay: 7s")
 	require.Contains(t, config, "shutdown_grace: 30s")
 	require.Contains(t, config, "shutdown_grace: 40s")
 }

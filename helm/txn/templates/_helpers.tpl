@@ -150,7 +150,8 @@ for what it does not count. */}}
 {{/* The file of settings that API and dispatcher share. */}}
 {{- define "txn.config" -}}
 {{- $own := dict
-      "api" (dict "listen" ":8080" "admin_listen" ":9090" "shutdown_grace" (printf "%ds" (int .Values.api.shutdownGraceSeconds)))
+      "api" (dict "listen" ":8080" "admin_listen" ":9090"
+        "shutdown_delay" (printf "%ds" (int .Values.api.shutdownDelaySeconds)) "shutdown_grace" (printf "%ds" (int .Values.api.shutdownGraceSeconds)))
       "dispatcher" (dict "admin_listen" ":9091" "shutdown_grace" (printf "%ds" (int .Values.dispatcher.shutdownGraceSeconds))) -}}
 {{ toYaml (mergeOverwrite (deepCopy .Values.config) $own) }}
 {{- end -}}
