@@ -2,39 +2,68 @@ package chart_test
 
 import (
 	"encoding/json"
-	"io/fs"
-	"log/slog"
+	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// TestAlertRules reads the rules as Prometheus does.
+// TestAlertRules reads the rules as Prometheus does, and asks the scrapes. What they
+// fire on is TestEveryAlertFires.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
-	rules, problems := rulefmt.ParseFile("txn/files/alerts.yaml", false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
-	require.Empty(t, problems)
-	known := metrics(t)
-	for _, rule := range rules.Groups[0].Rules {
-		knownMetrics(t, known, rule.Alert, rule.Expr)
+	known := scrapes(t)
+	sections := headings(t, "../docs/runbook.md")
+	rules := alertRules(t)
+	require.Greater(t, len(rules), 10)
+	for _, rule := range rules {
+		requireAnswer(t, known, rule.Alert, rule.Expr)
 		assert.Contains(t, []string{"critical", "warning", "info"}, rule.Labels["severity"], rule.Alert)
 		assert.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 		assert.NotEmpty(t, rule.Annotations["description"], rule.Alert)
-		assert.Regexp(t, `^https://github\.com/txn-service/txn/blob/main/docs/runbook\.md#[a-z-]+$`, rule.Annotations["runbook_url"], rule.Alert)
+		section, ok := strings.CutPrefix(rule.Annotations["runbook_url"], "https://github.com/txn-service/txn/blob/main/docs/runbook.md#")
+		assert.True(t, ok, rule.Alert)
+		assert.Contains(t, sections, section, rule.Alert)
 	}
-	require.Len(t, rules.Groups, 1)
-	require.Greater(t, len(rules.Groups[0].Rules), 10)
+}
+
+// headings are the anchors of a page's sections, as GitHub makes them.
+func headings(t *testing.T, page string) (anchors []string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	for _, match := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		anchor := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(match[1]), "")
+		anchors = append(anchors, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	return anchors
+}
+
+// TestQueriesOfTheRunbook: what it tells to look at in Prometheus is there.
+func TestQueriesOfTheRunbook(t *testing.T) {
+	t.Parallel()
+	known, asked := scrapes(t), 0
+	for _, page := range []string{"../docs/runbook.md", "../docs/operations.md"} {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			for line := range strings.Lines(block[1]) {
+				if query, _, _ := strings.Cut(line, "#"); strings.TrimSpace(query) != "" {
+					requireAnswer(t, known, page, query)
+					asked++
+				}
+			}
+		}
+	}
+	require.Greater(t, asked, 10)
 }
 
 // TestPrometheusRuleHoldsTheRules, with the templates that are Prometheus' left
@@ -49,25 +78,43 @@ func TestPrometheusRuleHoldsTheRules(t *testing.T) {
 	require.Contains(t, rule.Spec.Groups[0].Rules[0].Annotations["summary"], "{{ $value }}")
 }
 
-// TestDashboard: Grafana can read it, and every panel asks for what there is.
+// TestDashboard: Grafana can read it, every panel asks for what there is, and
+// nothing that a dispatcher tells is left out.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	text := find[*corev1.ConfigMap](t, render(t, matrix(t)["full"]), "payments-txn-dashboard").Data["txn.json"]
 	var dashboard struct {
 		UID    string
 		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
+			ID          int
+			Type, Title string
+			Targets     []struct{ Expr string }
+			GridPos     struct{ X, Y, W, H int }
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &dashboard))
 	require.NotEmpty(t, dashboard.UID)
-	require.Greater(t, len(dashboard.Panels), 10)
-	known := metrics(t)
+	require.Greater(t, len(dashboard.Panels), 20)
+	known := scrapes(t)
+	ids, places, shown := map[int]bool{}, map[string]bool{}, ""
 	for _, panel := range dashboard.Panels {
+		assert.False(t, ids[panel.ID], "%s: id %d is there twice", panel.Title, panel.ID)
+		place := fmt.Sprint(panel.GridPos.X, panel.GridPos.Y)
+		assert.False(t, places[place], "%s lies on another panel", panel.Title)
+		ids[panel.ID], places[place] = true, true
+		if panel.Type == "row" {
+			continue
+		}
 		require.NotEmpty(t, panel.Targets, panel.Title)
 		for _, target := range panel.Targets {
-			knownMetrics(t, known, panel.Title, strings.NewReplacer("$__rate_interval", "5m", "$namespace", ".*").Replace(target.Expr))
+			requireAnswer(t, known, panel.Title, strings.NewReplacer("$__rate_interval", "5m", "$namespace", ".*").Replace(target.Expr))
+			shown += target.Expr + "\n"
+		}
+	}
+	for _, sample := range known {
+		name := family(sample.labels.Get(model.MetricNameLabel))
+		if sample.labels.Get("job") == "txn-dispatcher" && !strings.HasPrefix(name, "txn_database_pool_") {
+			assert.Contains(t, shown, name, "no panel shows it")
 		}
 	}
 }
@@ -94,42 +141,4 @@ func TestMonitoringIsOffUnlessWanted(t *testing.T) {
 		require.NotContains(t, []string{"ServiceMonitor", "PrometheusRule"}, o.kind())
 		require.NotContains(t, o.GetName(), "dashboard")
 	}
-}
-
-// knownMetrics checks an expression and that the services export what it asks for.
-func knownMetrics(t *testing.T, known func(string) bool, name, text string) {
-	t.Helper()
-	expression, err := parser.NewParser(parser.Options{}).ParseExpr(text)
-	require.NoError(t, err, "%s: %s", name, text)
-	selectors := parser.ExtractSelectors(expression)
-	require.NotEmpty(t, selectors, name)
-	for _, selector := range selectors {
-		for _, matcher := range selector {
-			if matcher.Name == model.MetricNameLabel {
-				assert.True(t, known(matcher.Value), "%s: nothing exports %s", name, matcher.Value)
-			}
-		}
-	}
-}
-
-// metrics tells the names that the sources of the services export.
-func metrics(t *testing.T) func(string) bool {
-	t.Helper()
-	names := map[string]bool{"process_resident_memory_bytes": true}
-	whole, ofPool := regexp.MustCompile(`"(txn_[a-z_]+)"`), regexp.MustCompile(`metric\("([a-z_]+)"`)
-	require.NoError(t, filepath.WalkDir("../pkg", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		source, err := os.ReadFile(path)
-		for _, match := range whole.FindAllSubmatch(source, -1) {
-			names[string(match[1])] = true
-		}
-		for _, match := range ofPool.FindAllSubmatch(source, -1) {
-			names["txn_database_pool_"+string(match[1])] = true
-		}
-		return err
-	}))
-	suffix := regexp.MustCompile(`_(bucket|sum|count)$`)
-	return func(name string) bool { return names[name] || names[suffix.ReplaceAllString(name, "")] }
 }
