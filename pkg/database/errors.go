@@ -90,8 +90,8 @@ func isLate(err error) bool {
 // Coded gives an uncoded database error its code: NotFound for an empty result,
 // Unavailable for an outage, an answer that took too long, a lock or statement
 // timeout, a conflict that outlived its retries, a server out of connections and one
-// that only reads; its detail says which. Other errors pass unchanged; constraint violations are for
-// the caller, who knows what the constraint means.
+// that only reads; its detail says which. Other errors pass unchanged; constraint
+// violations are for the caller, who knows what the constraint means.
 func Coded(err error) error {
 	switch {
 	case err == nil || errs.As(err) != nil:
