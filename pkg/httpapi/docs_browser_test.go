@@ -21,7 +21,7 @@ import (
 )
 
 // browserPatience bounds the whole visit.
-const browserPatience = 90 * time.Second
+const browserPatience = 3 * time.Minute
 
 // findBrowser returns a Chromium, or skips the test where there is none.
 func findBrowser(t *testing.T) string {
@@ -48,7 +48,7 @@ func openBrowser(t *testing.T) *visit {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], // headless
 		chromedp.ExecPath(findBrowser(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 1600),
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 	)
 	ctx, cancel := context.WithTimeout(context.Background(), browserPatience)
 	t.Cleanup(cancel)
