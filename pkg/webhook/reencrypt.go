@@ -85,7 +85,7 @@ func dueForReencryption(page []storedSecret, keyring *Keyring) []replacement {
 
 // replaceSQL compares and swaps. updated_at stays, for nothing changes that the
 // owner of the endpoint sees.
-var replaceSQL = map[secretPlace]string{
+var replaceSQL = map[secretPlace]string{ //nolint:gosec // G101: names of columns
 	currentSecret: `UPDATE webhooks w SET secret_ciphertext = s.fresh
 FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::bytea[]) AS s (business_id, webhook_id, stale, fresh)
 WHERE w.business_id = s.business_id AND w.id = s.webhook_id AND w.secret_ciphertext = s.stale`,

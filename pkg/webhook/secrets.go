@@ -95,7 +95,7 @@ type storedSecret struct {
 	needed bool
 }
 
-const secretsSQL = `SELECT w.business_id, w.id, w.deleted_at IS NULL, w.secret_ciphertext,
+const storedSQL = `SELECT w.business_id, w.id, w.deleted_at IS NULL, w.secret_ciphertext,
     w.previous_secret_ciphertext, coalesce(w.previous_secret_expires_at > now(), false),
     ARRAY(SELECT p.ciphertext FROM webhook_previous_secrets p
           WHERE p.business_id = w.business_id AND p.webhook_id = w.id ORDER BY p.ciphertext),
@@ -111,7 +111,7 @@ func eachSecretsPage(ctx context.Context, db *database.DB, visit func(page []sto
 	var webhook models.WebhookID
 	for {
 		// As UUIDs, because the zero id would be null.
-		rows, err := db.Pool.Query(ctx, secretsSQL,
+		rows, err := db.Pool.Query(ctx, storedSQL,
 			pgtype.UUID{Bytes: business, Valid: true}, pgtype.UUID{Bytes: webhook, Valid: true}, secretsPage)
 		if err != nil {
 			return database.Coded(fmt.Errorf("reading secrets: %w", err))

@@ -2,7 +2,6 @@ package webhook_test
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -291,5 +290,5 @@ func TestReencryptNoticesAnAPIWithTheOldKeyFirst(t *testing.T) {
 		}
 	})
 	require.True(t, errs.Is(err, errs.InvalidState), "%v", err)
-	require.True(t, strings.Contains(err.Error(), "every API"))
+	require.ErrorContains(t, err, "every API")
 }
