@@ -130,8 +130,8 @@ type Log struct {
 
 // OTel is where traces go.
 type OTel struct {
-	// Endpoint is the base URL of an OTLP/HTTP collector; empty means no traces. What
-	// it wants beyond, such as headers, comes from OTEL_EXPORTER_OTLP_* variables.
+	// Endpoint is the base URL of an OTLP/HTTP collector; empty means no traces.
+	// Headers that it wants come from OTEL_EXPORTER_OTLP_HEADERS.
 	Endpoint string `mapstructure:"endpoint"`
 	// SampleRatio is how many requests are traced, from 0 to 1, of those whose caller
 	// has not decided it by a traceparent header. Defaults to 1.

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -25,7 +25,9 @@ const (
 	spanInterval  = time.Second // between two exports, when there is little
 	sendTimeout   = 5 * time.Second
 	exportTimeout = 10 * time.Second // repetitions included
-	flushTimeout  = 2 * time.Second  // at the end of the process
+	firstPause    = 500 * time.Millisecond
+	lastPause     = 2 * time.Second
+	flushTimeout  = 2 * time.Second // at the end of the process
 )
 
 // TracingOptions say where spans go.
@@ -59,22 +61,21 @@ type Tracing struct {
 // sampled movement two spans and its share of a third, and 55 bytes in the row of
 // each event.
 //
-// Headers, certificates and compression for the collector come from the standard
-// OTEL_EXPORTER_OTLP_* variables.
+// Headers for the collector come from OpenTelemetry's own OTEL_EXPORTER_OTLP_HEADERS.
 func NewTracing(ctx context.Context, options TracingOptions) (*Tracing, error) {
 	if options.URL == "" {
 		return nil, nil
 	}
-	sender, err := otlptracehttp.New(ctx,
-		otlptracehttp.WithEndpointURL(options.URL), otlptracehttp.WithTimeout(sendTimeout),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{
-			Enabled: true, InitialInterval: 500 * time.Millisecond, MaxInterval: 2 * time.Second, MaxElapsedTime: exportTimeout,
-		}))
+	sender, err := newSender(options.URL)
 	if err != nil {
-		return nil, fmt.Errorf("otel.endpoint: %w", err)
+		return nil, err
+	}
+	through, err := otlptrace.New(ctx, sender)
+	if err != nil {
+		return nil, fmt.Errorf("starting the export of traces: %w", err)
 	}
 	counts := newSpanCounts(options.Metrics)
-	out := &exporter{SpanExporter: sender, exported: counts.exported, log: options.Log}
+	out := &exporter{SpanExporter: through, exported: counts.exported, log: options.Log}
 	limits := sdktrace.NewSpanLimits()
 	limits.LinkCountLimit = -1 // a commit links to all its operations, which ledger.max_batch bounds
 	provider := sdktrace.NewTracerProvider(
