@@ -67,7 +67,7 @@ func requireCommand(t *testing.T, page string, words []string) {
 	root.InitDefaultHelpFlag()
 	command, rest, err := root.Find(words)
 	require.NoError(t, err, where)
-	require.False(t, command == root, "%s: no such command", where)
+	require.NotEqual(t, root.Name(), command.Name(), "%s: no such command", where)
 	require.NoError(t, command.ParseFlags(rest), where)
 	require.False(t, command.HasSubCommands() && command.Flags().NArg() > 0, "%s: no such command", where)
 }
