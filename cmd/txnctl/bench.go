@@ -24,7 +24,7 @@ var benchView = view[bench.Result]{
 	columns: []column[bench.Result]{
 		{title: "URL", cell: func(r bench.Result) string { return r.URL }},
 		{title: "MODE", cell: func(r bench.Result) string { return string(r.Mode) }},
-		{title: "SECONDS", cell: func(r bench.Result) string { return fmt.Sprintf("%.1f", r.Seconds) }},
+		{title: "SECONDS", cell: secondsCell},
 		{title: "MOVEMENTS/S", cell: func(r bench.Result) string { return fmt.Sprintf("%.0f", r.MovementsPerSecond) }},
 		{title: "REQUESTS/S", cell: func(r bench.Result) string { return fmt.Sprintf("%.0f", r.RequestsPerSecond) }},
 		{title: "REQUESTS", cell: func(r bench.Result) string { return fmt.Sprintf("%d, %d succeeded", r.Requests, r.Succeeded) }},
@@ -36,6 +36,13 @@ var benchView = view[bench.Result]{
 		{title: "ERRORS", cell: func(r bench.Result) string { return orNone(countsCell(r.Errors)) }},
 		{title: "BALANCES", cell: func(r bench.Result) string { return r.Verification.Status + ": " + r.Verification.Detail }},
 	},
+}
+
+func secondsCell(r bench.Result) string {
+	if r.Interrupted {
+		return fmt.Sprintf("%.1f (interrupted)", r.Seconds)
+	}
+	return fmt.Sprintf("%.1f", r.Seconds)
 }
 
 func milliseconds(ms float64) string { return fmt.Sprintf("%.2f ms", ms) }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,4 +67,8 @@ func TestDoctorFitsATerminal(t *testing.T) {
 	findings := doctor.Examine(t.Context(), doctor.Options{ConfigFile: configFile(t, dbtest.New(t).URL)})
 	lines := render(t, 80, findingView.grid(findings))
 	require.Regexp(t, `^CHECK\s+STATE\s+DETAIL\s+WHAT TO DO`, lines[0])
+	text := strings.Join(lines, "\n")
+	for _, f := range findings {
+		require.Contains(t, text, f.Name+" ", "a name is never cut")
+	}
 }

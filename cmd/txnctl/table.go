@@ -29,8 +29,9 @@ type grid struct {
 	wrap []bool
 }
 
-// exact is what would be of no use cut: ids, times, numbers.
-var exact = regexp.MustCompile(`^([a-z]+_[0-9a-z]{26}|\d{4}-\d\d-\d\dT[0-9:]+Z|-?\d+)$`)
+// exact is what would be of no use cut: ids, names with dots in them, times,
+// numbers.
+var exact = regexp.MustCompile(`^([a-z]+_[0-9a-z]{26}|[a-z]+\.[a-z_]+|\d{4}-\d\d-\d\dT[0-9:]+Z|-?\d+)$`)
 
 // fit lays the table out for a terminal: text that does not fit is cut, and
 // goes on below where the column says so. Where even that is too wide, every row

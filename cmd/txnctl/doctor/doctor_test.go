@@ -81,7 +81,9 @@ func TestACheckThatHangs(t *testing.T) {
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	_, err = tx.Exec(t.Context(), `LOCK TABLE webhooks IN ACCESS EXCLUSIVE MODE`)
 	require.NoError(t, err)
+	began := time.Now()
 	found := s.examine()
+	require.Less(t, time.Since(began), 7*time.Second, "two checks hang, for half a second each")
 	for _, check := range []string{"keys.secrets", "webhooks.disabled"} {
 		require.Equal(t, Fail, found[check].Status, check)
 		require.Contains(t, found[check].Detail, "no answer within 500ms", check)

@@ -98,7 +98,7 @@ func TestSessionsInTheWay(t *testing.T) {
 	s.require("postgres.long_transactions", OK, "none longer than 5m0s")
 	s.require("postgres.idle_transactions", OK, "none idle for longer than 1m0s")
 
-	s.options.IdleTransaction = time.Millisecond
+	s.options.IdleTransaction, s.options.LongTransaction = time.Millisecond, time.Millisecond
 	idle := connection(t, s.URL, "lunch")
 	_, err := idle.Exec(t.Context(), `BEGIN`)
 	require.NoError(t, err)
@@ -109,7 +109,6 @@ func TestSessionsInTheWay(t *testing.T) {
 	require.NoError(t, err)
 	s.require("postgres.idle_transactions", OK, "")
 
-	s.options.LongTransaction = time.Millisecond
 	long := connection(t, s.URL, "report")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -50,6 +50,8 @@ func count(n int64, one, several string) string {
 // span is a duration as people say it.
 func span(d time.Duration) string {
 	switch {
+	case d > 0 && d < time.Millisecond:
+		return "less than 1ms"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:
