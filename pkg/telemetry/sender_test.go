@@ -58,7 +58,7 @@ func TestWhatACollectorHasNoRoomForIsSentAgain(t *testing.T) {
 func TestStopCutsOffWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	arrived, over := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
 		close(arrived)
 		<-over
 	}))
