@@ -22,6 +22,8 @@ func TestAlertRules(t *testing.T) {
 	t.Parallel()
 	known := scrapes(t)
 	sections := headings(t, "../docs/runbook.md")
+	runbook, err := os.ReadFile("../docs/runbook.md")
+	require.NoError(t, err)
 	rules := alertRules(t)
 	require.Greater(t, len(rules), 10)
 	for _, rule := range rules {
@@ -32,6 +34,7 @@ func TestAlertRules(t *testing.T) {
 		section, ok := strings.CutPrefix(rule.Annotations["runbook_url"], "https://github.com/txn-service/txn/blob/main/docs/runbook.md#")
 		assert.True(t, ok, rule.Alert)
 		assert.Contains(t, sections, section, rule.Alert)
+		assert.Contains(t, string(runbook), rule.Alert, "who is woken looks for its name")
 	}
 }
 
