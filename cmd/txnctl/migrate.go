@@ -6,7 +6,9 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"gorm.io/gorm"
 
+	"github.com/txn-service/txn/pkg/audit"
 	"github.com/txn-service/txn/pkg/database"
 )
 
@@ -35,7 +37,7 @@ func newMigrateUp(s *session) *cobra.Command {
 		Example: "  TXN_DATABASE_URL=postgres://txn@localhost/txn txnctl migrate up",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.migrate(cmd.Context(), "The schema is up to date.", (*database.Migrator).Up)
+			return s.migrate(cmd.Context(), audit.SchemaMigrated, "The schema is up to date.", (*database.Migrator).Up)
 		},
 	}
 }
@@ -50,7 +52,7 @@ func newMigrateDown(s *session) *cobra.Command {
 			if err := s.confirm("Taking a migration back drops its tables with all their data. Go ahead?"); err != nil {
 				return err
 			}
-			return s.migrate(cmd.Context(), "No migration is applied.", (*database.Migrator).Down)
+			return s.migrate(cmd.Context(), audit.SchemaTakenBack, "No migration is applied.", (*database.Migrator).Down)
 		},
 	}
 }
@@ -62,14 +64,15 @@ func newMigrateStatus(s *session) *cobra.Command {
 		Example: "  txnctl migrate status -o json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.migrate(cmd.Context(), "", (*database.Migrator).Status)
+			return s.migrate(cmd.Context(), "", "", (*database.Migrator).Status)
 		},
 	}
 }
 
-// migrate runs one step of the migrator and prints the migrations it touched.
+// migrate runs one step of the migrator and prints the migrations it touched, which
+// the audit log hears of unless the step only looks.
 func (s *session) migrate(
-	ctx context.Context, nothing string, step func(*database.Migrator, context.Context) ([]database.Migration, error),
+	ctx context.Context, action audit.Action, nothing string, step func(*database.Migrator, context.Context) ([]database.Migration, error),
 ) (err error) {
 	settings, err := s.config()
 	if err != nil {
@@ -87,5 +90,28 @@ func (s *session) migrate(
 	if len(migrations) == 0 && nothing != "" {
 		s.note("%s", nothing)
 	}
-	return printPage(s, migrationView, page[database.Migration]{items: migrations})
+	if err := printPage(s, migrationView, page[database.Migration]{items: migrations}); err != nil {
+		return err
+	}
+	if action == "" || len(migrations) == 0 {
+		return nil
+	}
+	return recordMigrations(ctx, settings.Database.URL, action, migrations)
+}
+
+// recordMigrations tells the audit log, in a transaction of its own: migrations make
+// the log, drop it, and some run outside of any transaction.
+func recordMigrations(ctx context.Context, url string, action audit.Action, migrations []database.Migration) error {
+	db, err := database.Open(ctx, database.Options{URL: url, MaxOpenConns: maxConns, ApplicationName: "txnctl"})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.InTx(ctx, func(tx *gorm.DB) error {
+		var exists bool
+		if err := tx.Raw(`SELECT to_regclass('audit_log') IS NOT NULL`).Scan(&exists).Error; err != nil || !exists {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: "schema", After: migrations})
+	})
 }

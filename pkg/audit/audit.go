@@ -49,6 +49,8 @@ const (
 	WebhookReplayed      Action = "webhook.replayed"
 	WebhookSecretRotated Action = "webhook.secret_rotated"
 	ReplayCancelled      Action = "replay.cancelled"
+	SchemaMigrated       Action = "schema.migrated"
+	SchemaTakenBack      Action = "schema.taken_back"
 	// ReencryptionStarted and Reencrypted tell of stored secrets that got another
 	// encryption key.
 	ReencryptionStarted Action = "encryption_key.rotation_started"
