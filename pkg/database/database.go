@@ -66,8 +66,11 @@ func Open(ctx context.Context, options Options) (*DB, error) {
 		Logger: gormlogger.Discard, // errors are returned and logged once, by whoever decides
 		// Every write that needs a transaction opens one itself.
 		SkipDefaultTransaction: true,
-		DisableAutomaticPing:   true,
-		NowFunc:                Now,
+		// Columns by name: a prepared SELECT * fails once on every connection after a
+		// migration has added one.
+		QueryFields:          true,
+		DisableAutomaticPing: true,
+		NowFunc:              Now,
 	})
 	if err != nil {
 		_ = wrapped.Close() // it holds no connection of its own

@@ -104,7 +104,7 @@ func TestErrorsAreToldApartByState(t *testing.T) {
 	state := func(code string) error { return &pgconn.PgError{Code: code, Message: "whatever it says"} }
 	for want, list := range map[errs.Code][]error{
 		errs.Unavailable: {
-			state("40001"), state("40P01"), state("55P03"), state("57014"), state("53300"), state("25006"), state("57P01"), state("08006"),
+			state("40001"), state("40P01"), state("55P03"), state("57014"), state("53300"), state("25006"), state("0A000"), state("57P01"), state("08006"),
 			io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled,
 		},
 		errs.NotFound: {pgx.ErrNoRows, gorm.ErrRecordNotFound},
@@ -134,4 +134,23 @@ func TestAnOutageIsCodedAndEnds(t *testing.T) {
 	require.Positive(t, errs.As(err).RetryAfter)
 	require.NoError(t, server.Start(t.Context()))
 	require.Eventually(t, func() bool { return db.CheckSchema(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+// A migration that adds a column goes unnoticed by connections that have read the
+// table before.
+func TestNewColumnsGoUnnoticed(t *testing.T) {
+	t.Parallel()
+	db, err := database.Open(t.Context(), database.Options{URL: dbtest.New(t).URL, MaxOpenConns: 1})
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	type thing struct{ ID int }
+	require.NoError(t, db.Gorm.Exec(`CREATE TABLE things (id integer)`).Error)
+	read := func(tx *gorm.DB) error { return tx.Find(&[]thing{}).Error }
+	readAll := func(tx *gorm.DB) error { return tx.Raw(`SELECT * FROM things`).Scan(&[]thing{}).Error }
+	for _, column := range []string{"one", "two"} {
+		require.NoError(t, read(db.Gorm))
+		require.NoError(t, db.InTx(t.Context(), read))
+		require.NoError(t, db.InTx(t.Context(), readAll), "it is run again")
+		require.NoError(t, db.Gorm.Exec("ALTER TABLE things ADD COLUMN "+column+" integer").Error)
+	}
 }

@@ -26,6 +26,10 @@ const (
 	StateQueryCanceled        = "57014"
 	StateTooManyConnections   = "53300"
 	StateReadOnly             = "25006"
+	// StatePlanChanged is "cached plan must not change result type", the only use of
+	// feature_not_supported that our statements can meet: a migration has added a
+	// column since a `SELECT *` was prepared. pgx prepares it anew the next time.
+	StatePlanChanged = "0A000"
 )
 
 // outageRetryAfter is what a caller is told to wait when the database is away.
@@ -50,11 +54,16 @@ func Constraint(err error) string {
 	return ""
 }
 
-// IsConflict reports a serialization failure or a deadlock: nothing happened,
-// and the same transaction may succeed when run again.
+// IsConflict reports a serialization failure, a deadlock or a plan that a migration
+// made useless: nothing happened, and the same transaction may succeed when run
+// again.
 func IsConflict(err error) bool {
-	state := SQLState(err)
-	return state == StateSerializationFailure || state == StateDeadlockDetected
+	switch SQLState(err) {
+	case StateSerializationFailure, StateDeadlockDetected, StatePlanChanged:
+		return true
+	default:
+		return false
+	}
 }
 
 // IsLost reports that the connection broke or the server went away, so that
@@ -102,7 +111,7 @@ func Coded(err error) error {
 		return errs.Wrap(err, errs.Unavailable, "the request was cancelled")
 	}
 	switch SQLState(err) {
-	case StateSerializationFailure, StateDeadlockDetected:
+	case StateSerializationFailure, StateDeadlockDetected, StatePlanChanged:
 		return unavailable(err, "the data is busy, try again", time.Second)
 	case StateLockNotAvailable:
 		return unavailable(err, "the data is locked by another operation, try again", time.Second)

@@ -41,6 +41,7 @@ func BenchmarkContention(b *testing.B) {
 }
 
 func benchmarkContention(b *testing.B, size, ledgers int) {
+	b.Helper()
 	const accounts = 1000
 	callers := 64 / ledgers
 	if size > 1 {
