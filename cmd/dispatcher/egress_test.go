@@ -27,12 +27,14 @@ func newEgress(t *testing.T) *egress {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
+		// Answered after it is taken over: the server reads ahead, and what the client
+		// sends on the answer would begin there.
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			_ = onward.Close()
 			return
 		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
 		end := sync.OnceFunc(func() { _, _ = conn.Close(), onward.Close() })
 		t.Cleanup(end)
 		go func() { defer end(); _, _ = io.Copy(io.MultiWriter(e, onward), conn) }()

@@ -40,11 +40,13 @@ func newConnectProxy(t *testing.T, target string, start func(*httptest.Server)) 
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
+		// Answered after it is taken over: the server reads ahead, and what the client
+		// sends on the answer would begin there.
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			return
 		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() { _, _ = io.Copy(onward, conn); _ = onward.Close() }()
 		go func() { _, _ = io.Copy(conn, onward); _ = conn.Close() }()
 	}))
