@@ -47,6 +47,7 @@ func main() {
 		}
 		return
 	}
+	tuneMemory()
 	// The first signal drains; a second one, no longer caught, ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -2,14 +2,20 @@ package outbox
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn-service/txn/pkg/database"
 )
 
-// Notifications are coalesced: at most one per notifyInterval and process.
+// Notifications are coalesced: at most one per notifyInterval and process, and one
+// per busyInterval after an interval with busyCommits commits or more. Each makes
+// the dispatchers look, fan out, fetch and complete; where many events come anyway,
+// fewer and larger rounds leave the commits their cores.
 const (
 	notifyInterval = 10 * time.Millisecond
+	busyInterval   = 25 * time.Millisecond
+	busyCommits    = 6
 	notifyTimeout  = 2 * time.Second
 )
 
@@ -19,6 +25,8 @@ const (
 type Notifier struct {
 	db   *database.DB
 	wake chan struct{}
+	// commits counts the calls of Wake since the last notification.
+	commits atomic.Int64
 }
 
 // NewNotifier returns a notifier; Run makes it work.
@@ -29,6 +37,7 @@ func NewNotifier(db *database.DB) *Notifier {
 // Wake says that events have been committed. It never blocks and is safe for
 // concurrent use.
 func (n *Notifier) Wake() {
+	n.commits.Add(1)
 	select {
 	case n.wake <- struct{}{}:
 	default: // one is on its way already
@@ -46,8 +55,12 @@ func (n *Notifier) Run(ctx context.Context) {
 			return
 		case <-n.wake:
 		}
+		interval := notifyInterval
+		if n.commits.Swap(0) >= busyCommits {
+			interval = busyInterval
+		}
 		n.notify(ctx)
-		pause.Reset(notifyInterval)
+		pause.Reset(interval)
 		select {
 		case <-ctx.Done():
 			return
