@@ -20,7 +20,7 @@ const (
 	WebhooksRead      Scope = "webhooks:read"
 	WebhooksWrite     Scope = "webhooks:write"
 	// KeysManage lets a key list, issue, rotate and revoke the keys of its business.
-	// Over the API, it can give no scope that it lacks itself.
+	// It can issue itself a key for anything there: the scope of an administrator.
 	KeysManage Scope = "keys:manage"
 )
 

