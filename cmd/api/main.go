@@ -18,6 +18,7 @@ import (
 	"github.com/txn-service/txn/pkg/build"
 	"github.com/txn-service/txn/pkg/config"
 	"github.com/txn-service/txn/pkg/healthcheck"
+	"github.com/txn-service/txn/pkg/memory"
 )
 
 // Exit codes.
@@ -25,6 +26,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// memoryLimit keeps a burst of large batches from multiplying in memory, in bytes.
+const memoryLimit = 96 << 20
 
 func main() {
 	file := flag.String("config", "", "YAML `file` with settings; TXN_* variables win over it")
@@ -46,7 +50,7 @@ func main() {
 		}
 		return
 	}
-	tuneMemory()
+	memory.Tune(memoryLimit)
 	// The first signal drains; a second one, no longer caught, ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -19,6 +19,7 @@ import (
 	"github.com/txn-service/txn/pkg/build"
 	"github.com/txn-service/txn/pkg/config"
 	"github.com/txn-service/txn/pkg/healthcheck"
+	"github.com/txn-service/txn/pkg/memory"
 )
 
 // Exit codes.
@@ -26,6 +27,10 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// memoryLimit keeps a window full of large bodies from multiplying in memory, in
+// bytes.
+const memoryLimit = 80 << 20
 
 func main() {
 	file := flag.String("config", "", "YAML `file` with settings; TXN_* variables win over it")
@@ -47,7 +52,7 @@ func main() {
 		}
 		return
 	}
-	tuneMemory()
+	memory.Tune(memoryLimit)
 	// The first signal drains; a second one, no longer caught, ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
