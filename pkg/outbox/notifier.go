@@ -14,7 +14,7 @@ import (
 // fewer and larger rounds leave the commits their cores.
 const (
 	notifyInterval = 10 * time.Millisecond
-	busyInterval   = 25 * time.Millisecond
+	busyInterval   = 50 * time.Millisecond
 	busyCommits    = 6
 	notifyTimeout  = 2 * time.Second
 )
