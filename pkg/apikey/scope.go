@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/txn-service/txn/pkg/errs"
-	"github.com/txn-service/txn/pkg/models"
 )
 
 // Scope is a permission that a key may carry.
@@ -55,15 +54,6 @@ func ParseScopes(texts []string) ([]Scope, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(known, func(s Scope) bool { return !asked[s] }), nil
-}
-
-// ScopesOf returns what a key may do.
-func ScopesOf(key models.APIKey) []Scope {
-	scopes := make([]Scope, len(key.Scopes))
-	for i, text := range key.Scopes {
-		scopes[i] = Scope(text)
-	}
-	return scopes
 }
 
 func scopeTexts(scopes []Scope) []string {
