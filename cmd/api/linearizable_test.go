@@ -216,9 +216,16 @@ func newWorld(t *testing.T) *world {
 	w.database = dbtest.NewOn(t, w.server)
 	w.client = newClient(t, issueKey(t, w.database.URL))
 	for i := range w.processes {
-		w.processes[i].Store(spawn(t, w.database.URL))
+		w.spawn(t, i)
 	}
 	return w
+}
+
+// spawn starts a process. In the first one, commits of few movements already follow one
+// another, as otherwise those of many do.
+func (w *world) spawn(t *testing.T, i int) {
+	t.Helper()
+	w.processes[i].Store(spawn(t, w.database.URL, []string{"TXN_LEDGER_MAX_BATCH=4", "TXN_LEDGER_MAX_BATCH=512"}[i]))
 }
 
 // disturb kills processes and restarts PostgreSQL in turn.
@@ -241,7 +248,7 @@ func (w *world) disturb(t *testing.T, ctx context.Context) {
 			continue
 		}
 		w.processes[n%2].Load().kill()
-		w.processes[n%2].Store(spawn(t, w.database.URL))
+		w.spawn(t, n%2)
 	}
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/txn-service/txn/pkg/errs"
@@ -124,6 +125,10 @@ func (o *batching) needs(n *needs) {
 			item.needs(n)
 		}
 	}
+}
+
+func (o *batching) mayFollow() bool {
+	return !slices.ContainsFunc(o.items, func(item *posting) bool { return !item.mayFollow() })
 }
 
 func (o *batching) apply(b *book) (reply, error) {

@@ -14,8 +14,10 @@ import (
 type book struct {
 	// now is the database's clock, read after the locks were taken. One clock
 	// serves all replicas.
-	now        time.Time
-	accounts   map[accountKey]*account
+	now      time.Time
+	accounts map[accountKey]*account
+	// assumed are accounts as the batch ahead leaves them, which are not locked yet.
+	assumed    []account
 	movements  map[movementKey]*movement
 	references map[referenceKey]struct{}
 	holds      map[holdKey]*hold

@@ -30,13 +30,13 @@ type committer struct {
 
 func (c *committer) run(ctx context.Context) {
 	for {
-		batch := c.ledger.queue.next(c.lane, c.ledger.options.MaxBatch)
+		batch, ahead := c.ledger.queue.next(c.lane, c.ledger.options.MaxBatch)
 		if batch == nil {
 			return
 		}
 		started := time.Now()
 		c.trace = c.ledger.traceCommit(c.lane, batch, started)
-		c.commit(ctx, batch)
+		c.commit(ctx, batch, ahead)
 		c.trace.end()
 		c.ledger.queue.release(c.lane, batch)
 		c.ledger.observe(batch, started)
@@ -56,12 +56,12 @@ func (l *Ledger) observe(batch []*pending, started time.Time) {
 }
 
 // commit answers every operation of the batch or postpones it.
-func (c *committer) commit(ctx context.Context, batch []*pending) {
+func (c *committer) commit(ctx context.Context, batch []*pending, ahead *flight) {
 	if c.lane == patient {
 		c.commitPatiently(ctx, batch)
 		return
 	}
-	missed := c.attempt(ctx, batch, skipLocked)
+	missed := c.attempt(ctx, batch, skipLocked, ahead)
 	if len(missed) > 0 {
 		c.ledger.options.Observer.LockMissed(len(missed))
 		c.ledger.queue.postpone(missed)
@@ -71,23 +71,29 @@ func (c *committer) commit(ctx context.Context, batch []*pending) {
 // commitPatiently waits for row locks. When the wait times out, the operations
 // whose rows are free go through and the others end as Unavailable.
 func (c *committer) commitPatiently(ctx context.Context, batch []*pending) {
-	for _, p := range c.attempt(ctx, batch, waitForLocks) {
+	for _, p := range c.attempt(ctx, batch, waitForLocks, nil) {
 		p.finish(Result{}, unavailable(nil, "the account is locked by another operation, try again"))
 	}
 }
 
 // attempt runs the batch until every operation is answered, and returns those
-// that met a locked row.
-func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode) []*pending {
+// that met a locked row. It follows the flight ahead, if any, with the first run
+// alone.
+func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode, ahead *flight) []*pending {
 	started := time.Now()
 	patience := reconnecting
 	uncertain := false
 	for try := 0; ; try++ {
 		c.trace.run(batch)
-		outcomes, err := c.ledger.runBatch(ctx, batch, mode)
+		outcomes, err := c.ledger.runBatch(ctx, batch, mode, ahead)
+		if ahead != nil {
+			c.ledger.options.Observer.Followed(err == nil)
+		}
 		if err == nil {
 			return deliver(outcomes)
 		}
+		followed := ahead
+		ahead = nil
 		switch {
 		case err.commitSent && database.IsLost(err):
 			// Whether it committed is unknown. Waiting for the locks waits out a
@@ -101,6 +107,11 @@ func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode
 			}
 			c.ledger.log.WithError(err).WithField("uncertain", uncertain).Warn("the database connection broke; running the batch again")
 			pause(ctx, 50*time.Millisecond<<min(try, 4))
+		case followed != nil:
+			if database.SQLState(err) == database.StateSerializationFailure {
+				c.ledger.queue.stray()
+			}
+			_ = followed.wait(ctx) // however it ends, its accounts are free then
 		case isLockTimeout(err) && mode == waitForLocks && !uncertain:
 			mode = skipLocked
 		case isRace(err) && try < conflictRetries:
@@ -119,8 +130,8 @@ func (c *committer) attempt(ctx context.Context, batch []*pending, mode lockMode
 // the operation at fault fails.
 func (c *committer) split(ctx context.Context, batch []*pending, mode lockMode) []*pending {
 	middle := len(batch) / 2
-	missed := c.attempt(ctx, batch[:middle], mode)
-	return append(missed, c.attempt(ctx, batch[middle:], mode)...)
+	missed := c.attempt(ctx, batch[:middle], mode, nil)
+	return append(missed, c.attempt(ctx, batch[middle:], mode, nil)...)
 }
 
 // fail answers the whole batch with the error.

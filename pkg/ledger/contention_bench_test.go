@@ -18,7 +18,7 @@ import (
 )
 
 // tally adds up what ledgers commit.
-type tally struct{ commits, items, missed atomic.Int64 }
+type tally struct{ commits, items, missed, kept, void atomic.Int64 }
 
 func (o *tally) Committed(items int, _, _ time.Duration) {
 	o.commits.Add(1)
@@ -26,6 +26,14 @@ func (o *tally) Committed(items int, _, _ time.Duration) {
 }
 
 func (o *tally) LockMissed(operations int) { o.missed.Add(int64(operations)) }
+
+func (o *tally) Followed(kept bool) {
+	if kept {
+		o.kept.Add(1)
+	} else {
+		o.void.Add(1)
+	}
+}
 
 // BenchmarkContention moves money between 1,000 accounts of one business: one by
 // one and in batches of 100, through one ledger and through two on one database,
@@ -87,6 +95,8 @@ func benchmarkContention(b *testing.B, size, ledgers int) {
 	b.StopTimer()
 	b.ReportMetric(float64(done.items.Load())/float64(done.commits.Load()), "items/commit")
 	b.ReportMetric(100*float64(done.missed.Load())/float64(done.items.Load()), "%missed")
+	b.ReportMetric(100*float64(done.kept.Load())/float64(done.commits.Load()), "%followed")
+	b.ReportMetric(float64(done.void.Load()), "void")
 }
 
 func move(ctx context.Context, l *ledger.Ledger, business models.BusinessID, size int, transfer func() ledger.Post) error {

@@ -60,7 +60,8 @@ func (e *batchError) Unwrap() error { return e.cause }
 // runBatch runs the operations in one transaction of two round trips: lock and
 // read, then write and commit. More come between them only when a key is known or
 // an account has money on hold. The outcomes stand only when the error is nil.
-func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) ([]outcome, *batchError) {
+// Behind a batch ahead, accounts of that one are locked at the end.
+func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode, ahead *flight) (_ []outcome, failed *batchError) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	conn, err := l.db.Pool.Acquire(ctx)
@@ -69,15 +70,19 @@ func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) 
 	}
 	defer conn.Release()
 
-	b, err := l.open(ctx, conn, batch, mode)
+	b, err := l.open(ctx, conn, batch, mode, ahead)
 	if err != nil {
 		rollback(ctx, conn)
 		return nil, &batchError{cause: err}
 	}
 	outcomes := judge(b, batch, mode)
-	if err := b.commit(ctx, conn, outcomes); err != nil {
+	if mode == skipLocked {
+		f := l.queue.lead(b)
+		defer func() { l.queue.land(f, failed == nil) }()
+	}
+	if sent, err := b.commit(ctx, conn, outcomes, ahead); err != nil {
 		rollback(ctx, conn)
-		return nil, &batchError{cause: err, commitSent: b.writes()}
+		return nil, &batchError{cause: err, commitSent: sent && b.writes()}
 	}
 	if !b.writes() {
 		return outcomes, nil
@@ -93,12 +98,18 @@ func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode) 
 
 // open begins the transaction, locks the accounts and reads what the batch
 // judges against, in one round trip.
-func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending, mode lockMode) (*book, error) {
+func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending, mode lockMode, ahead *flight) (*book, error) {
 	var n needs
 	for _, p := range batch {
 		p.op.needs(&n)
 	}
 	b := newBook(len(batch))
+	if ahead != nil {
+		if ahead.knows(&n) {
+			return nil, errTwin
+		}
+		n.accounts = b.assume(ahead, n.accounts)
+	}
 	reads := &pgx.Batch{}
 	reads.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
 	if plansAreDue(conn.Conn().PgConn()) {
@@ -170,8 +181,9 @@ var errNotCommitted = errors.New("COMMIT was answered by a rollback")
 const streamFrom = 64
 
 // commit writes the book and commits it, in one round trip. After a failed
-// statement PostgreSQL skips the rest of the pipeline, COMMIT included.
-func (b *book) commit(ctx context.Context, conn *pgxpool.Conn, outcomes []outcome) error {
+// statement PostgreSQL skips the rest of the pipeline, COMMIT included. sent says
+// that COMMIT may have reached PostgreSQL.
+func (b *book) commit(ctx context.Context, conn *pgxpool.Conn, outcomes []outcome, ahead *flight) (sent bool, err error) {
 	p := database.NewPipeline(ctx, conn.Conn(), writeStatements...)
 	if b.writes() {
 		b.writeRows(p)
@@ -182,19 +194,31 @@ func (b *book) commit(ctx context.Context, conn *pgxpool.Conn, outcomes []outcom
 	events, err := b.encode(outcomes)
 	if err != nil {
 		p.Abort(ctx)
-		return err
+		return false, err
 	}
 	b.writeAnswers(p)
-	outbox.Write(p, events)
+	outbox.WriteEvents(p, events)
+	if len(b.assumed) > 0 {
+		p.Send(ctx)
+		if err := ahead.wait(ctx); err != nil {
+			p.Abort(ctx)
+			return false, err
+		}
+		b.lockAssumed(p)
+	}
+	if b.writes() {
+		b.writeAccounts(p)
+	}
+	outbox.Enqueue(p, events)
 	p.Exec(commitSQL)
 	tag, err := p.End(ctx)
 	if err != nil {
-		return fmt.Errorf("committing a batch: %w", err)
+		return true, fmt.Errorf("committing a batch: %w", err)
 	}
 	if tag.String() != commitSQL {
-		return errNotCommitted
+		return true, errNotCommitted
 	}
-	return nil
+	return true, nil
 }
 
 // rollback frees the locks. A connection that cannot even do that is destroyed

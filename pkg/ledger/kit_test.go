@@ -122,7 +122,12 @@ func (k *kit) requireSound(t *testing.T) {
 			(SELECT coalesce(sum(amount), 0) FROM entries e WHERE e.business_id = t.business_id AND e.transaction_id = t.id)
 			<> CASE type WHEN 'credit' THEN amount WHEN 'debit' THEN -amount ELSE 0 END`,
 		"one event per transaction": `SELECT abs((SELECT count(*) FROM transactions) - (SELECT count(*) FROM webhook_events WHERE type = 'transaction.created'))`,
-		"no overdraft":              `SELECT count(*) FROM business_accounts WHERE balance - held < -overdraft_limit`,
+		"the outbox runs with the sequence": `SELECT count(*) FROM (
+			SELECT n.sequence, lag(n.sequence) OVER (PARTITION BY n.account_id ORDER BY o.seq) AS before
+			FROM webhook_outbox o JOIN webhook_events e ON e.business_id = o.business_id AND e.id = o.event_id AND e.type = 'transaction.created',
+				jsonb_to_recordset(convert_from(e.body, 'UTF8')::jsonb -> 'data' -> 'entries') AS n (account_id text, sequence bigint)) s
+			WHERE sequence <= before`,
+		"no overdraft": `SELECT count(*) FROM business_accounts WHERE balance - held < -overdraft_limit`,
 	} {
 		var broken int
 		require.NoError(t, k.db.Pool.QueryRow(context.Background(), sql).Scan(&broken), name)

@@ -44,6 +44,9 @@ type Observer interface {
 	Committed(items int, queued, took time.Duration)
 	// LockMissed reports operations that met a row locked by somebody else.
 	LockMissed(operations int)
+	// Followed reports a batch that was judged on what another was about to leave
+	// behind: kept says that it was committed so, and not run again.
+	Followed(kept bool)
 }
 
 func (o Options) withDefaults() Options {
@@ -73,6 +76,7 @@ type silent struct{}
 
 func (silent) Committed(int, time.Duration, time.Duration) {}
 func (silent) LockMissed(int)                              {}
+func (silent) Followed(bool)                               {}
 
 // patientBatches caps how many batches wait for foreign row locks at once.
 // Each is of one business, so that a tenant with locked rows occupies one.

@@ -20,6 +20,11 @@ type operation interface {
 	apply(b *book) (reply, error)
 }
 
+// follower is an operation that can tell whether it may be judged on what a batch
+// ahead of its own is about to leave behind: when that depends on nothing but
+// accounts and keys.
+type follower interface{ mayFollow() bool }
+
 // Result is the outcome of an operation that was not refused.
 type Result struct {
 	// Body is the answer as the API shows it.
@@ -42,8 +47,11 @@ type pending struct {
 	business models.BusinessID
 	accounts []models.AccountID
 	items    int
-	since    time.Time
-	state    atomic.Int32
+	// follows says that the operation may be judged on what a batch ahead is about to
+	// leave behind.
+	follows bool
+	since   time.Time
+	state   atomic.Int32
 	// lane is where it waits; it moves to the patient lane when a row that it
 	// needs is locked by somebody else.
 	lane lane
@@ -76,6 +84,9 @@ func (l *Ledger) submit(ctx context.Context, name string, business models.Busine
 	p.accounts = make([]models.AccountID, len(n.accounts))
 	for i, key := range n.accounts {
 		p.accounts[i] = key.id
+	}
+	if f, ok := op.(follower); ok {
+		p.follows = f.mayFollow()
 	}
 	p.trace = l.traceOperation(ctx, name, p)
 	result, err := l.await(ctx, p)

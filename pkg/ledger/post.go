@@ -138,6 +138,9 @@ func (p *posting) needs(n *needs) {
 	}
 }
 
+// mayFollow is false with a reference: the batch ahead may be about to take it.
+func (p *posting) mayFollow() bool { return p.Reference == nil }
+
 func (p *posting) apply(b *book) (reply, error) {
 	if !p.DryRun {
 		if known := b.movements[p.key()]; known != nil {

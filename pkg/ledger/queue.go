@@ -39,8 +39,9 @@ const (
 )
 
 // queue holds the operations that wait, per business and lane. Batches are
-// drained round-robin between businesses; an account is in one batch at a time,
-// so that committers of one process never meet at a row lock.
+// drained round-robin between businesses; an account is in one batch at a time, and
+// at most in one that follows that one, so that committers of one process never meet
+// at a row lock.
 type queue struct {
 	mu    sync.Mutex
 	ready [2]*sync.Cond
@@ -48,14 +49,23 @@ type queue struct {
 	ring     [2][]*tenantQueue
 	tenants  map[models.BusinessID]*tenantQueue
 	suspects map[models.BusinessID]time.Time
-	// busy says which lane an account is being worked on in.
-	busy     map[accountKey]lane
+	busy     map[accountKey]work
 	items    int
 	capacity int
 	closed   bool
 	// running counts the shared batches under way, the newest of them since started.
 	running int
 	started time.Time
+	// ahead is the newest of them once others can know what it leaves behind, and
+	// followFrom the first moment at which they may care.
+	ahead      *flight
+	followFrom time.Time
+}
+
+// work is what is being done on an account: in which lane, by how many batches.
+type work struct {
+	lane    lane
+	batches int
 }
 
 // tenantQueue is what one business has waiting.
@@ -72,7 +82,7 @@ func newQueue(capacity int) *queue {
 	q := &queue{
 		tenants:  make(map[models.BusinessID]*tenantQueue),
 		suspects: make(map[models.BusinessID]time.Time),
-		busy:     make(map[accountKey]lane),
+		busy:     make(map[accountKey]work),
 		capacity: capacity,
 	}
 	q.ready[shared], q.ready[patient] = sync.NewCond(&q.mu), sync.NewCond(&q.mu)
@@ -194,7 +204,12 @@ func (q *queue) release(kind lane, batch []*pending) {
 	defer q.mu.Unlock()
 	for _, p := range batch {
 		for _, id := range p.accounts {
-			delete(q.busy, accountKey{p.business, id})
+			key := accountKey{p.business, id}
+			if w := q.busy[key]; w.batches > 1 {
+				q.busy[key] = work{w.lane, w.batches - 1}
+			} else {
+				delete(q.busy, key)
+			}
 		}
 	}
 	if kind == shared {
@@ -217,19 +232,21 @@ func (q *queue) close() {
 }
 
 // next blocks until the lane has a batch of about most items and returns it with
-// its accounts marked busy; nil when the queue is closed and drained.
-func (q *queue) next(kind lane, most int) []*pending {
+// its accounts marked busy, and the flight that it follows, if it does; nil when the
+// queue is closed and drained.
+func (q *queue) next(kind lane, most int) ([]*pending, *flight) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		if kind == patient || q.mayRun(most) {
-			if batch := q.take(kind, most); len(batch) > 0 {
-				return batch
+			ahead := q.followable(kind, most)
+			if batch := q.take(kind, most, ahead); len(batch) > 0 {
+				return batch, ahead
 			}
 		}
 		// Work in progress may still hand operations to the patient lane.
 		if q.closed && q.items == 0 && len(q.busy) == 0 {
-			return nil
+			return nil, nil
 		}
 		q.ready[kind].Wait()
 	}
@@ -239,7 +256,7 @@ func (q *queue) next(kind lane, most int) []*pending {
 // when enough waits, or when the one under way takes long. Otherwise it sees to
 // being asked again. The caller holds mu.
 func (q *queue) mayRun(most int) bool {
-	if q.running == 0 || q.items >= min((most+1)/2, overlapFrom) {
+	if q.running == 0 || q.enough(most) {
 		return true
 	}
 	left := overlapAfter - time.Since(q.started)
@@ -249,17 +266,20 @@ func (q *queue) mayRun(most int) bool {
 	return left <= 0
 }
 
+func (q *queue) enough(most int) bool { return q.items >= min((most+1)/2, overlapFrom) }
+
 // take gathers a batch and marks its accounts busy. The caller holds mu.
-func (q *queue) take(kind lane, most int) []*pending {
+func (q *queue) take(kind lane, most int, ahead *flight) []*pending {
 	var batch []*pending
 	if kind == shared {
-		batch = q.takeShared(most)
+		batch = q.takeShared(most, ahead)
 	} else {
 		batch = q.takePatient(most)
 	}
 	for _, p := range batch {
 		for _, id := range p.accounts {
-			q.busy[accountKey{p.business, id}] = kind
+			key := accountKey{p.business, id}
+			q.busy[key] = work{kind, q.busy[key].batches + 1}
 		}
 	}
 	if kind == shared && len(batch) > 0 {
@@ -270,7 +290,7 @@ func (q *queue) take(kind lane, most int) []*pending {
 }
 
 // takeShared serves every business an equal share first, then whatever fits.
-func (q *queue) takeShared(most int) []*pending {
+func (q *queue) takeShared(most int, ahead *flight) []*pending {
 	ring := q.ring[shared]
 	if len(ring) == 0 {
 		return nil
@@ -283,7 +303,7 @@ func (q *queue) takeShared(most int) []*pending {
 			if room <= 0 {
 				break
 			}
-			taken := q.drain(t, shared, min(share, room), len(batch) == 0)
+			taken := q.drain(t, shared, ahead, min(share, room), len(batch) == 0)
 			for _, p := range taken {
 				room -= p.items
 			}
@@ -303,7 +323,7 @@ func (q *queue) takePatient(most int) []*pending {
 		if t.patient {
 			continue
 		}
-		if batch = q.drain(t, patient, most, true); len(batch) > 0 {
+		if batch = q.drain(t, patient, nil, most, true); len(batch) > 0 {
 			served = t
 			t.patient = true
 			q.tenants[t.business] = t
@@ -314,12 +334,12 @@ func (q *queue) takePatient(most int) []*pending {
 	return batch
 }
 
-// drain takes operations of one business whose accounts are free, up to budget
-// items; when force is set, the first even if it is larger. Operations on an
+// drain takes operations of one business whose accounts are free, or carried by the
+// flight ahead, up to budget items; when force is set, the first even if it is larger. Operations on an
 // account that a patient batch waits for join that lane. One whose accounts are
 // busy is not overtaken on any of them: on two hot accounts in two batches that
 // overlap it would wait for ever. The caller holds mu.
-func (q *queue) drain(t *tenantQueue, kind lane, budget int, force bool) []*pending {
+func (q *queue) drain(t *tenantQueue, kind lane, ahead *flight, budget int, force bool) []*pending {
 	var taken, moved []*pending
 	var behind map[models.AccountID]struct{} // accounts that a passed-over operation waits for
 	list := t.waiting[kind]
@@ -329,7 +349,7 @@ func (q *queue) drain(t *tenantQueue, kind lane, budget int, force bool) []*pend
 			kept = append(kept, list[i:]...)
 			break
 		}
-		holder, busy := q.holder(p)
+		holder, busy := q.holder(p, ahead)
 		switch {
 		case busy && holder == patient && kind == shared:
 			moved = append(moved, p)
@@ -369,16 +389,17 @@ func touches(accounts map[models.AccountID]struct{}, p *pending) bool {
 	return false
 }
 
-// holder reports whether an account of the operation is being worked on, and in
-// which lane: patient if any of them is.
-func (q *queue) holder(p *pending) (lane, bool) {
+// holder reports whether an account of the operation is being worked on and not
+// carried by the flight ahead, and in which lane: patient if any of them is.
+func (q *queue) holder(p *pending, ahead *flight) (lane, bool) {
 	busy := false
 	for _, id := range p.accounts {
-		kind, working := q.busy[accountKey{p.business, id}]
-		if working && kind == patient {
+		key := accountKey{p.business, id}
+		w, working := q.busy[key]
+		if working && w.lane == patient {
 			return patient, true
 		}
-		busy = busy || working
+		busy = busy || working && (ahead == nil || !ahead.carries(p, key))
 	}
 	return shared, busy
 }

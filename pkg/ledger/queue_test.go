@@ -25,6 +25,12 @@ func tenants(n int) []models.BusinessID {
 	return list
 }
 
+// nextOf is the next batch of a lane where nothing is ahead.
+func nextOf(q *queue, kind lane, most int) []*pending {
+	batch, _ := q.next(kind, most)
+	return batch
+}
+
 // served counts the operations of each business in a batch.
 func served(batch []*pending) map[models.BusinessID]int {
 	counts := map[models.BusinessID]int{}
@@ -45,7 +51,7 @@ func TestQueueSharesABatchBetweenBusinesses(t *testing.T) {
 		require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
 	}
 	require.NoError(t, q.push(waitingOn(b[2], 1, account1())))
-	batch := q.next(shared, 12)
+	batch := nextOf(q, shared, 12)
 	require.Len(t, batch, 12)
 	require.Equal(t, map[models.BusinessID]int{b[0]: 9, b[1]: 2, b[2]: 1}, served(batch))
 }
@@ -59,7 +65,7 @@ func TestQueueServesEveryBusinessInTurn(t *testing.T) {
 			require.NoError(t, q.push(waitingOn(business, 1, account1())))
 		}
 	}
-	first, second := served(q.next(shared, 4)), served(q.next(shared, 4))
+	first, second := served(nextOf(q, shared, 4)), served(nextOf(q, shared, 4))
 	for business := range first {
 		require.NotContains(t, second, business)
 	}
@@ -75,15 +81,15 @@ func TestQueueKeepsAnAccountInOneBatchAtATime(t *testing.T) {
 	for range 3 {
 		require.NoError(t, q.push(waitingOn(b, 1, hot)))
 	}
-	batch := q.next(shared, 2)
+	batch := nextOf(q, shared, 2)
 	require.Len(t, batch, 2, "operations on one account share a batch")
 	require.NoError(t, q.push(waitingOn(b, 1, hot, other)))
 	require.NoError(t, q.push(waitingOn(b, 1, account1())))
-	second := q.next(shared, 10)
+	second := nextOf(q, shared, 10)
 	require.Len(t, second, 1, "only what does not touch the hot account")
 	q.release(shared, batch)
 	q.release(shared, second)
-	third := q.next(shared, 10)
+	third := nextOf(q, shared, 10)
 	require.Len(t, third, 2)
 	require.Equal(t, []models.AccountID{hot}, third[0].accounts)
 	require.Zero(t, q.items)
@@ -115,10 +121,10 @@ func TestQueueTakesAnOperationLargerThanABatchAlone(t *testing.T) {
 	b := tenants(2)
 	require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
 	require.NoError(t, q.push(waitingOn(b[1], 100, account1())))
-	first := q.next(shared, 10)
+	first := nextOf(q, shared, 10)
 	require.Len(t, first, 1)
 	require.Equal(t, 1, first[0].items)
-	require.Equal(t, 100, q.next(shared, 10)[0].items)
+	require.Equal(t, 100, nextOf(q, shared, 10)[0].items)
 }
 
 func TestQueueForgetsWhatItsCallerGaveUp(t *testing.T) {
@@ -129,7 +135,7 @@ func TestQueueForgetsWhatItsCallerGaveUp(t *testing.T) {
 	require.NoError(t, q.push(given))
 	require.NoError(t, q.push(kept))
 	require.True(t, given.state.CompareAndSwap(waiting, abandoned))
-	require.Equal(t, []*pending{kept}, q.next(shared, 10), "even before it is dropped")
+	require.Equal(t, []*pending{kept}, nextOf(q, shared, 10), "even before it is dropped")
 	q.drop(given)
 	require.Zero(t, q.items)
 }
@@ -142,25 +148,25 @@ func TestQueueServesOnePatientBatchOfABusiness(t *testing.T) {
 	first := waitingOn(b[0], 1, locked)
 	require.NoError(t, q.push(first))
 	for range sharedTries {
-		batch := q.next(shared, 10)
+		batch := nextOf(q, shared, 10)
 		require.Equal(t, []*pending{first}, batch)
 		q.postpone(batch)
 		q.release(shared, batch)
 	}
-	patientBatch := q.next(patient, 10)
+	patientBatch := nextOf(q, patient, 10)
 	require.Equal(t, []*pending{first}, patientBatch)
 
 	follower := waitingOn(b[0], 1, locked)
 	healthy := waitingOn(b[1], 1, account1())
 	require.NoError(t, q.push(follower))
 	require.NoError(t, q.push(healthy))
-	require.Equal(t, []*pending{healthy}, q.next(shared, 10), "the follower joins the patient lane")
+	require.Equal(t, []*pending{healthy}, nextOf(q, shared, 10), "the follower joins the patient lane")
 	require.Equal(t, patient, follower.lane)
 	q.mu.Lock()
 	require.Nil(t, q.takePatient(10), "one patient batch of a business at a time")
 	q.mu.Unlock()
 	q.release(patient, patientBatch)
-	require.Equal(t, []*pending{follower}, q.next(patient, 10))
+	require.Equal(t, []*pending{follower}, nextOf(q, patient, 10))
 }
 
 func TestQueueServesWhatMissedALockFirst(t *testing.T) {
@@ -172,14 +178,14 @@ func TestQueueServesWhatMissedALockFirst(t *testing.T) {
 		missed = append(missed, waitingOn(b, 1, account1()))
 		require.NoError(t, q.push(missed[len(missed)-1]))
 	}
-	batch := q.next(shared, 10)
+	batch := nextOf(q, shared, 10)
 	later := waitingOn(b, 1, account1())
 	require.NoError(t, q.push(later))
 	q.postpone(batch)
 	q.release(shared, batch)
-	require.Equal(t, missed, q.next(shared, 2), "in their order, ahead of what came later")
+	require.Equal(t, missed, nextOf(q, shared, 2), "in their order, ahead of what came later")
 	q.release(shared, missed)
-	require.Equal(t, []*pending{later}, q.next(shared, 10))
+	require.Equal(t, []*pending{later}, nextOf(q, shared, 10))
 }
 
 func TestQueueServesSuspectsApart(t *testing.T) {
@@ -190,8 +196,8 @@ func TestQueueServesSuspectsApart(t *testing.T) {
 	troubled, healthy := waitingOn(b[0], 1, account1()), waitingOn(b[1], 1, account1())
 	require.NoError(t, q.push(troubled))
 	require.NoError(t, q.push(healthy))
-	require.Equal(t, []*pending{healthy}, q.next(shared, 10))
-	require.Equal(t, []*pending{troubled}, q.next(patient, 10))
+	require.Equal(t, []*pending{healthy}, nextOf(q, shared, 10))
+	require.Equal(t, []*pending{troubled}, nextOf(q, patient, 10))
 }
 
 func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
@@ -205,7 +211,7 @@ func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
 		}
 	}
 	push(1)
-	first := q.next(shared, most)
+	first := nextOf(q, shared, most)
 	push(most/2 - 1)
 	q.mu.Lock()
 	require.False(t, q.mayRun(most), "less than half a batch waits")
@@ -214,14 +220,14 @@ func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
 	q.mu.Lock()
 	require.True(t, q.mayRun(most))
 	q.mu.Unlock()
-	second := q.next(shared, most)
+	second := nextOf(q, shared, most)
 	require.Len(t, second, most/2)
 
 	push(1)
 	q.mu.Lock()
 	began := q.started
 	q.mu.Unlock()
-	third := q.next(shared, most)
+	third := nextOf(q, shared, most)
 	require.Len(t, third, 1)
 	require.GreaterOrEqual(t, time.Since(began), overlapAfter, "it waited until the others took long")
 	for _, batch := range [][]*pending{first, second, third} {
@@ -229,7 +235,7 @@ func TestQueueRunsASecondBatchOnlyWhenItPays(t *testing.T) {
 	}
 	require.Zero(t, q.running)
 	push(1)
-	require.Len(t, q.next(shared, most), 1, "nothing is under way: at once")
+	require.Len(t, nextOf(q, shared, most), 1, "nothing is under way: at once")
 }
 
 // An operation larger than its business's share, beside a neighbour who always
@@ -246,7 +252,7 @@ func TestQueueServesLargeOperationsBesideABusyNeighbour(t *testing.T) {
 			require.NoError(t, q.push(waitingOn(b[0], 1, account1())))
 			require.NoError(t, q.push(waitingOn(b[1], 1, account1())))
 		}
-		batch := q.next(shared, 64)
+		batch := nextOf(q, shared, 64)
 		if slices.Contains(batch, large) {
 			return
 		}
@@ -265,7 +271,7 @@ func TestQueueLetsNobodyOvertakeOnAnAccount(t *testing.T) {
 	take := func() []*pending {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		return q.take(shared, 10)
+		return q.take(shared, 10, nil)
 	}
 	require.NoError(t, q.push(waitingOn(b, 1, x)))
 	one := take()

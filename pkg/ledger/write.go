@@ -34,15 +34,13 @@ const (
 // writeStatements are all that a commit may run.
 var writeStatements = append([]string{
 	updateAccountsSQL, copyTransactionsSQL, copyMetadataSQL, copyEntriesSQL, copyHoldsSQL, updateHoldsSQL,
-	upsertReversalsSQL, copyAnswersSQL, commitSQL,
+	upsertReversalsSQL, copyAnswersSQL, lockAssumedSQL, commitSQL,
 }, outbox.WriteStatements...)
 
-// writeRows adds everything that the book holds to the pipeline, except events
-// and answers, whose JSON is made while PostgreSQL works on this.
+// writeRows adds everything to the pipeline that needs no lock: what it inserts, and
+// holds and reversals, which no batch ahead has touched. Events and answers are left
+// out: their JSON is made while PostgreSQL works on this.
 func (b *book) writeRows(p *database.Pipeline) {
-	if len(b.touched) > 0 {
-		b.writeAccounts(p)
-	}
 	if len(b.transactions) > 0 {
 		p.Copy(copyTransactionsSQL, b.writeTransactions)
 		b.writeMetadata(p)
@@ -56,6 +54,9 @@ func (b *book) writeRows(p *database.Pipeline) {
 
 func (b *book) writeAccounts(p *database.Pipeline) {
 	n := len(b.touched)
+	if n == 0 {
+		return
+	}
 	businesses, ids := make([]models.BusinessID, n), make([]models.AccountID, n)
 	balances, helds, versions := make([]int64, n), make([]int64, n), make([]int64, n)
 	times := make([]*time.Time, n)

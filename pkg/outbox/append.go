@@ -56,9 +56,15 @@ const (
 var WriteStatements = []string{copyEventsSQL, copyOutboxSQL}
 
 // Write adds many events, in order, to a pipeline of the caller's transaction.
-// The caller holds the locks of the accounts that the events are about, which
-// makes the outbox sequence run in commit order for each account.
+// The caller holds the locks of the accounts that the events are about.
 func Write(p *database.Pipeline, events []models.Event) {
+	WriteEvents(p, events)
+	Enqueue(p, events)
+}
+
+// WriteEvents adds the events alone, which needs no lock yet. Nobody gets them
+// unless Enqueue follows.
+func WriteEvents(p *database.Pipeline, events []models.Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -74,6 +80,15 @@ func Write(p *database.Pipeline, events []models.Event) {
 			rows.OptionalText(e.TraceContext) // of an event that is not sampled, four bytes
 		}
 	})
+}
+
+// Enqueue adds the outbox rows of events that WriteEvents has added, in order. The
+// caller holds the locks of the accounts that the events are about, which makes the
+// outbox sequence run in commit order for each account.
+func Enqueue(p *database.Pipeline, events []models.Event) {
+	if len(events) == 0 {
+		return
+	}
 	p.Copy(copyOutboxSQL, func(rows *database.Rows) {
 		for i := range events {
 			e := &events[i]

@@ -12,6 +12,7 @@ type Ledger struct {
 	queued     prometheus.Histogram
 	took       prometheus.Histogram
 	lockMissed prometheus.Counter
+	kept, void prometheus.Counter
 }
 
 // NewLedger registers the metrics of a ledger.
@@ -38,7 +39,12 @@ func NewLedger(registry prometheus.Registerer) *Ledger {
 			Help: "Movements that met an account locked by somebody outside their process.",
 		}),
 	}
-	registry.MustRegister(l.items, l.queued, l.took, l.lockMissed)
+	followed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "txn_ledger_followed_total",
+		Help: "Commits prepared while another one was under way on the same accounts: kept, or void and run again.",
+	}, []string{"outcome"})
+	l.kept, l.void = followed.WithLabelValues("kept"), followed.WithLabelValues("void")
+	registry.MustRegister(l.items, l.queued, l.took, l.lockMissed, followed)
 	return l
 }
 
@@ -51,3 +57,12 @@ func (l *Ledger) Committed(items int, queued, took time.Duration) {
 
 // LockMissed records movements that met a lock held by somebody else.
 func (l *Ledger) LockMissed(operations int) { l.lockMissed.Add(float64(operations)) }
+
+// Followed records a commit that followed another, and whether it was kept.
+func (l *Ledger) Followed(kept bool) {
+	if kept {
+		l.kept.Inc()
+	} else {
+		l.void.Inc()
+	}
+}

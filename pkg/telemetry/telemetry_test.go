@@ -41,6 +41,7 @@ func TestScrape(t *testing.T) {
 	book := telemetry.NewLedger(registry)
 	book.Committed(12, time.Millisecond, 2*time.Millisecond)
 	book.LockMissed(3)
+	book.Followed(true)
 
 	server := httptest.NewServer(telemetry.Handler(registry))
 	t.Cleanup(server.Close)
@@ -54,6 +55,8 @@ func TestScrape(t *testing.T) {
 		`txn_ledger_commit_items_sum 12`,
 		`txn_ledger_commit_seconds_count 1`,
 		`txn_ledger_lock_missed_total 3`,
+		`txn_ledger_followed_total{outcome="kept"} 1`,
+		`txn_ledger_followed_total{outcome="void"} 0`,
 		`go_goroutines`, `process_resident_memory_bytes`,
 	} {
 		require.Contains(t, text, sample)
