@@ -39,7 +39,6 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	if err != nil {
 		return err
 	}
-	log.SetFormatter(middleware.FormatLines(log.Formatter))
 	proxies, err := middleware.ParseProxies(settings.API.TrustedProxies)
 	if err != nil {
 		return err

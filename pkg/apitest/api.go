@@ -92,7 +92,6 @@ func (a *API) deps(tb testing.TB, o Options) httpapi.Deps {
 	tb.Helper()
 	log, err := logging.New(a.log, "debug", "json")
 	require.NoError(tb, err)
-	log.SetFormatter(middleware.FormatLines(log.Formatter))
 	proxies, err := middleware.ParseProxies(o.TrustedProxies)
 	require.NoError(tb, err)
 	keyring, err := webhook.NewKeyring([][]byte{bytes.Repeat([]byte{7}, 32)})

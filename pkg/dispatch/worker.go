@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/txn-service/txn/pkg/logging"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
 	"github.com/txn-service/txn/pkg/webhook"
@@ -138,26 +139,25 @@ func (d *Dispatcher) logAttempt(c *completion, accepted bool) {
 	if !d.log.Logger.IsLevelEnabled(level) {
 		return
 	}
-	fields := logrus.Fields{
-		"business": c.result.BusinessID.String(), "webhook": c.job.key.WebhookID.String(),
-		"delivery": c.result.DeliveryID.String(), "event": c.job.due.EventID.String(), "event_type": string(c.job.message.Type),
-		"host": c.log.host, "outcome": c.log.outcome, "delivery_status": string(c.result.Status),
-		"attempt": c.result.AttemptCount + 1, "run": c.result.Run, "duration_ms": c.result.Latency.Milliseconds(),
-	}
-	if c.log.traceID != "" {
-		fields["trace_id"] = c.log.traceID
-	}
+	line := make(logging.Line, 0, 18).
+		Text("dispatcher", d.store.Owner()).
+		Text("business", c.result.BusinessID.String()).
+		Text("webhook", c.job.key.WebhookID.String()).
+		Text("delivery", c.result.DeliveryID.String()).
+		Text("event", c.job.due.EventID.String()).
+		Text("event_type", string(c.job.message.Type)).
+		Text("trace_id", c.log.traceID).
+		Text("host", c.log.host).
+		Text("outcome", c.log.outcome).
+		Text("delivery_status", string(c.result.Status)).
+		Int("attempt", int64(c.result.AttemptCount+1)).
+		Int("run", int64(c.result.Run)).
+		Int("duration_ms", c.result.Latency.Milliseconds())
 	if c.result.StatusCode != 0 {
-		fields["status"] = c.result.StatusCode
-	}
-	if c.result.Error != "" {
-		fields["error"] = c.result.Error
+		line = line.Int("status", int64(c.result.StatusCode))
 	}
 	if c.result.Status == models.DeliveryPending {
-		fields["next_attempt_in"] = c.log.wait.Round(time.Millisecond).String()
+		line = line.Text("next_attempt_in", c.log.wait.Round(time.Millisecond).String())
 	}
-	if !accepted {
-		fields["stale"] = true
-	}
-	d.log.WithFields(fields).Log(level, "webhook attempt")
+	line.Text("error", c.result.Error).True("stale", !accepted).Write(d.log.Logger, level, "webhook attempt")
 }

@@ -22,10 +22,10 @@ func New(out io.Writer, level, format string) (*logrus.Logger, error) {
 	log.SetLevel(parsed)
 	switch format {
 	case "json":
-		log.SetFormatter(&logrus.JSONFormatter{
+		log.SetFormatter(&formatter{&logrus.JSONFormatter{
 			TimestampFormat: time.RFC3339Nano,
 			FieldMap:        logrus.FieldMap{logrus.FieldKeyTime: "time", logrus.FieldKeyMsg: "message"},
-		})
+		}})
 	case "text":
 		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
 	default:

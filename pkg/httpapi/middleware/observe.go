@@ -25,7 +25,7 @@ func Observe(log *logrus.Logger, metrics *telemetry.HTTP, proxies Proxies) gin.H
 		defer func() {
 			took := time.Since(exchange.started)
 			metrics.Observe(c.FullPath(), c.Request.Method, c.Writer.Status(), took)
-			exchange.line(c, took).write(log)
+			exchange.log(log, c, took)
 		}()
 		c.Next()
 	}
