@@ -87,6 +87,7 @@ func (l *Ledger) runBatch(ctx context.Context, batch []*pending, mode lockMode, 
 	if !b.writes() {
 		return outcomes, nil
 	}
+	l.movements.Add(int64(len(b.transactions)))
 	l.options.AfterCommit()
 	for _, h := range b.newHolds {
 		if h.ExpiresAt != nil && h.Status == models.HoldPending {
@@ -112,7 +113,7 @@ func (l *Ledger) open(ctx context.Context, conn *pgxpool.Conn, batch []*pending,
 	}
 	reads := &pgx.Batch{}
 	reads.Queue("BEGIN ISOLATION LEVEL READ COMMITTED")
-	if plansAreDue(conn.Conn().PgConn()) {
+	if l.plansAreDue(conn.Conn().PgConn()) {
 		reads.Queue("DISCARD PLANS")
 	}
 	reads.Queue(settingsSQL, strconv.FormatInt(l.options.LockTimeout.Milliseconds(), 10))

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -89,6 +90,8 @@ type Ledger struct {
 	options Options
 	log     logrus.FieldLogger
 	queue   *queue
+	// movements counts those that this process has committed.
+	movements atomic.Int64
 	// cancel ends work in the database that outlives the grace of Close.
 	cancel     context.CancelFunc
 	committers sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/sirupsen/logrus"
@@ -56,6 +57,58 @@ func TestHotStatementsWalkIndexes(t *testing.T) {
 	require.Contains(t, explain(t, tx, replaysSQL, businesses, texts, texts), "transactions_idempotency_key")
 }
 
+func TestPlansAreMadeAgainAsTablesGrow(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	made := planned{at: now, movements: 1000}
+	require.False(t, made.due(now, 1000))
+	require.False(t, made.due(now.Add(planAge-1), 2099))
+	require.True(t, made.due(now, 2100), "this process filled the tables, over whichever connection")
+	require.True(t, made.due(now.Add(planAge), 1000), "another process may have")
+
+	times := 0
+	made = planned{at: now}
+	for movements := range int64(1_000_000) {
+		if made.due(now, movements) {
+			made = planned{now, movements}
+			times++
+		}
+	}
+	require.Less(t, times, 20, "not much more often than they double")
+}
+
+// TestKeysOfALargeBusinessAmongSmallOnes: to the planner, a business has as many
+// transactions as they have on average.
+func TestKeysOfALargeBusinessAmongSmallOnes(t *testing.T) {
+	t.Parallel()
+	db := dbtest.New(t)
+	for _, sql := range []string{
+		`INSERT INTO businesses (id, name) SELECT gen_random_uuid(), 'small' FROM generate_series(1, 20000)`,
+		`INSERT INTO transactions (business_id, id, type, destination_account_id, destination_sequence, amount, currency,
+			idempotency_scope, idempotency_key, fingerprint, created_at)
+		SELECT id, gen_random_uuid(), 'credit', gen_random_uuid(), 1, 1, 'USD', 'post', gen_random_uuid()::text, '', now() FROM businesses`,
+		`INSERT INTO idempotency_keys (business_id, scope, key, fingerprint, status, body)
+		SELECT id, 'batch', gen_random_uuid()::text, decode(repeat('00', 32), 'hex'), 201, '{}' FROM businesses`,
+		`ANALYZE transactions, idempotency_keys`,
+	} {
+		db.Exec(t, sql)
+	}
+	tx, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // ends with the test
+	_, err = tx.Exec(t.Context(), settingsSQL, "2000")
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SET LOCAL plan_cache_mode = force_generic_plan")
+	require.NoError(t, err)
+	var businesses []models.BusinessID
+	var texts []string
+	for range 100 {
+		businesses, texts = append(businesses, models.NewID[models.BusinessPrefix]()), append(texts, "x")
+	}
+	require.Contains(t, explain(t, tx, knownSQL, businesses, texts, texts), "transactions_idempotency_key")
+	require.Contains(t, explain(t, tx, answersSQL, businesses, texts, texts), "idempotency_keys_pkey")
+}
+
 // A prepared statement keeps the plan that was right for an empty table.
 func TestPlansFollowTheTables(t *testing.T) {
 	t.Parallel()
@@ -92,7 +145,7 @@ func TestPlansFollowTheTables(t *testing.T) {
 	// and nothing says yet that all of them are one business's.
 	post(250)
 	for range 70 {
-		post(10)
+		post(50)
 	}
 
 	tx, err := db.Pool.Begin(t.Context())
