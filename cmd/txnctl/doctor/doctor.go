@@ -94,6 +94,7 @@ var checks = check{"config.load", loadConfig, []check{
 		{"postgres.synchronous_commit", checkSynchronousCommit, nil},
 		{"postgres.data_checksums", checkDataChecksums, nil},
 		{"postgres.archiving", tellArchiving, nil},
+		{"postgres.checkpoints", checkCheckpoints, nil},
 		{"postgres.connections", checkConnections, nil},
 		{"postgres.clock", checkClock, nil},
 		{"postgres.long_transactions", checkLongTransactions, nil},
