@@ -108,8 +108,7 @@ func recordMigrations(ctx context.Context, url string, action audit.Action, migr
 	}
 	defer db.Close()
 	return db.InTx(ctx, func(tx *gorm.DB) error {
-		var exists bool
-		if err := tx.Raw(`SELECT to_regclass('audit_log') IS NOT NULL`).Scan(&exists).Error; err != nil || !exists {
+		if exists, err := audit.Exists(ctx, tx); err != nil || !exists {
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: "schema", After: migrations})

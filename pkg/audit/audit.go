@@ -93,6 +93,13 @@ func Append(ctx context.Context, tx *gorm.DB, change Change) error {
 	return nil
 }
 
+// Exists reports whether there is a log: the first migration makes it, and taking
+// that one back drops it. Errors are coded.
+func Exists(ctx context.Context, tx *gorm.DB) (exists bool, err error) {
+	err = tx.WithContext(ctx).Raw(`SELECT to_regclass('audit_log') IS NOT NULL`).Scan(&exists).Error
+	return exists, database.Coded(err)
+}
+
 func encode(state any) (json.RawMessage, error) {
 	if state == nil {
 		return nil, nil
