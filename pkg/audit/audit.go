@@ -37,6 +37,7 @@ const (
 	BusinessUpdated      Action = "business.updated"
 	BusinessSuspended    Action = "business.suspended"
 	BusinessResumed      Action = "business.resumed"
+	AccountCreated       Action = "account.created"
 	AccountUpdated       Action = "account.updated"
 	KeyIssued            Action = "key.issued"
 	KeyRotated           Action = "key.rotated"
