@@ -101,12 +101,13 @@ func checkEncryptionKeys(_ context.Context, p *patient) (verdict, error) {
 // checkRateLimit finds an API that anybody may call as often as they like.
 func checkRateLimit(_ context.Context, p *patient) (verdict, error) {
 	limits := p.settings.RateLimit
-	for key, notation := range map[string]string{"rate_limit.per_ip": limits.PerIP, "rate_limit.per_key": limits.PerKey} {
-		if _, err := ratelimit.New(key, notation, nil); err != nil {
-			return fail(key+": "+err.Error(), "correct "+key+": the API does not start with it"), nil
-		}
-	}
+	_, perIP := ratelimit.New("ip", limits.PerIP, nil)
+	_, perKey := ratelimit.New("key", limits.PerKey, nil)
 	switch {
+	case perIP != nil:
+		return fail("rate_limit.per_ip: "+perIP.Error(), "correct it: the API does not start"), nil
+	case perKey != nil:
+		return fail("rate_limit.per_key: "+perKey.Error(), "correct it: the API does not start"), nil
 	case limits.PerIP != "" && limits.PerIP != "0":
 		return ok("%s per client address", limits.PerIP), nil
 	case limits.PerKey != "" && limits.PerKey != "0":
@@ -176,7 +177,7 @@ func checkTrustedProxies(_ context.Context, p *patient) (verdict, error) {
 	for _, text := range proxies {
 		network, err := netip.ParsePrefix(text)
 		if err != nil && !isAddress(text) {
-			return fail(fmt.Sprintf("%q is neither an address nor a network", text), "correct api.trusted_proxies: the API does not start with it"), nil
+			return fail(fmt.Sprintf("%q is neither an address nor a network", text), "correct api.trusted_proxies: the API does not start"), nil
 		}
 		if err == nil && network.Bits() == 0 {
 			return warn(fmt.Sprintf("%s trusts everybody's X-Forwarded-For: a client chooses the address that it is limited by", text),

@@ -96,6 +96,7 @@ var checks = check{"config.load", loadConfig, []check{
 		{"postgres.archiving", tellArchiving, nil},
 		{"postgres.checkpoints", checkCheckpoints, nil},
 		{"postgres.connections", checkConnections, nil},
+		{"postgres.listen", checkListen, nil},
 		{"postgres.clock", checkClock, nil},
 		{"postgres.long_transactions", checkLongTransactions, nil},
 		{"postgres.idle_transactions", checkIdleTransactions, nil},

@@ -13,6 +13,9 @@ import (
 // it asks for another.
 const maxConns = 2
 
+// applicationName is what pg_stat_activity shows for the doctor's own connections.
+const applicationName = "txnctl doctor"
+
 // oldestPostgres is the first version that the migrations work on, as
 // server_version_num counts.
 const oldestPostgres = 140000
@@ -23,7 +26,7 @@ func connectPostgres(ctx context.Context, p *patient) (verdict, error) {
 		return fail("no database is configured", "set database.url (TXN_DATABASE_URL) to what the services use"), nil
 	}
 	db, err := database.Open(ctx, database.Options{
-		URL: p.settings.Database.URL, MaxOpenConns: maxConns, ApplicationName: "txnctl doctor",
+		URL: p.settings.Database.URL, MaxOpenConns: maxConns, ApplicationName: applicationName,
 	})
 	if err != nil {
 		return fail(err.Error(), "correct database.url (TXN_DATABASE_URL)"), nil
