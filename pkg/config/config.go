@@ -184,6 +184,7 @@ func Load(file string) (Config, error) {
 	setDefaults(v, "", defaults)
 	if file != "" {
 		v.SetConfigFile(file)
+		v.SetConfigType("yaml") // whatever the file is called
 		if err := v.ReadInConfig(); err != nil {
 			return Config{}, fmt.Errorf("reading %s: %w", file, err)
 		}
