@@ -120,7 +120,7 @@ func TestRotateEncryptionKeyNamesWhatItCannotOpen(t *testing.T) {
 		r := c.run(t, "security", "rotate-encryption-key", flag)
 		require.Equal(t, exitFailed, r.code, flag)
 		require.Contains(t, r.err, lost)
-		require.Contains(t, r.err, "cannot be decrypted with any key given")
+		require.Contains(t, r.err, "secrets that no given key decrypts: ")
 		require.NotContains(t, r.err, "may be removed")
 		require.Contains(t, r.out, "not given")
 	}
