@@ -101,13 +101,10 @@ func checkEncryptionKeys(_ context.Context, p *patient) (verdict, error) {
 // checkRateLimit finds an API that anybody may call as often as they like.
 func checkRateLimit(_ context.Context, p *patient) (verdict, error) {
 	limits := p.settings.RateLimit
-	_, perIP := ratelimit.New("ip", limits.PerIP, nil)
-	_, perKey := ratelimit.New("key", limits.PerKey, nil)
+	if err := parseLimits(limits); err != nil {
+		return fail(err.Error(), "correct it: the API does not start"), nil
+	}
 	switch {
-	case perIP != nil:
-		return fail("rate_limit.per_ip: "+perIP.Error(), "correct it: the API does not start"), nil
-	case perKey != nil:
-		return fail("rate_limit.per_key: "+perKey.Error(), "correct it: the API does not start"), nil
 	case limits.PerIP != "" && limits.PerIP != "0":
 		return ok("%s per client address", limits.PerIP), nil
 	case limits.PerKey != "" && limits.PerKey != "0":
@@ -116,6 +113,16 @@ func checkRateLimit(_ context.Context, p *patient) (verdict, error) {
 	default:
 		return warn("off", "set rate_limit.per_ip (TXN_RATE_LIMIT_PER_IP), unless something in front of the API does it"), nil
 	}
+}
+
+func parseLimits(limits config.RateLimit) error {
+	if _, err := ratelimit.New("ip", limits.PerIP, nil); err != nil {
+		return fmt.Errorf("rate_limit.per_ip: %w", err)
+	}
+	if _, err := ratelimit.New("key", limits.PerKey, nil); err != nil {
+		return fmt.Errorf("rate_limit.per_key: %w", err)
+	}
+	return nil
 }
 
 // checkAllowInsecure finds a setting that is for development.
