@@ -134,7 +134,8 @@ func answerHealth(w http.ResponseWriter, report healthReport) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.MarshalWrite(w, report) // a caller who hung up
+	// In the same order each time: people read it too.
+	_ = json.MarshalWrite(w, report, json.Deterministic(true)) // fails for a caller who hung up
 }
 
 // serveAdmin serves health, metrics and, if wanted, profiles until the function it
