@@ -33,7 +33,7 @@ unless --rate-limit sets one.`,
 				return err
 			}
 			options.Out, options.Progress = s.out, s.err
-			options.Operator = strings.TrimPrefix(string(operator()), "operator:")
+			options.Operator = strings.TrimPrefix(string(s.operator()), "operator:")
 			return dev.Run(cmd.Context(), options)
 		},
 	}

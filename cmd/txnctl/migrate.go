@@ -96,12 +96,12 @@ func (s *session) migrate(
 	if action == "" || len(migrations) == 0 {
 		return nil
 	}
-	return recordMigrations(ctx, settings.Database.URL, action, migrations)
+	return s.recordMigrations(ctx, settings.Database.URL, action, migrations)
 }
 
 // recordMigrations tells the audit log, in a transaction of its own: migrations make
 // the log, drop it, and some run outside of any transaction.
-func recordMigrations(ctx context.Context, url string, action audit.Action, migrations []database.Migration) error {
+func (s *session) recordMigrations(ctx context.Context, url string, action audit.Action, migrations []database.Migration) error {
 	db, err := database.Open(ctx, database.Options{URL: url, MaxOpenConns: maxConns, ApplicationName: "txnctl"})
 	if err != nil {
 		return err
@@ -111,6 +111,6 @@ func recordMigrations(ctx context.Context, url string, action audit.Action, migr
 		if exists, err := audit.Exists(ctx, tx); err != nil || !exists {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: "schema", After: migrations})
+		return audit.Append(ctx, tx, audit.Change{Actor: s.operator(), Action: action, Target: "schema", After: migrations})
 	})
 }

@@ -25,6 +25,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.configFile, "config", "", "configuration `file` (YAML); TXN_* variables win over it")
 	flags.VarP(&s.format, "output", "o", "print results as `table|json|yaml`")
+	flags.StringVar(&s.operatorName, "operator", "", "`name` for the audit log (default: the user of this machine)")
 	flags.BoolVar(&s.yes, "yes", false, "do not ask before destructive commands")
 	complete(root)
 	return root

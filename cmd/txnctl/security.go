@@ -156,7 +156,7 @@ func (s *session) rotateEncryptionKey(ctx context.Context, db *database.DB, keyr
 	}
 	log := func(action audit.Action, before, after any) error {
 		return db.InTx(ctx, func(tx *gorm.DB) error {
-			return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: first, Before: before, After: after})
+			return audit.Append(ctx, tx, audit.Change{Actor: s.operator(), Action: action, Target: first, Before: before, After: after})
 		})
 	}
 	// The steps are transactions of their own: the log tells when they may have

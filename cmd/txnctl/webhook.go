@@ -270,7 +270,7 @@ func (s *session) changeWebhook(
 				return err
 			}
 			return audit.Append(ctx, tx, audit.Change{
-				Business: business, Actor: operator(), Action: action, Target: id.String(), Before: was, After: is,
+				Business: business, Actor: s.operator(), Action: action, Target: id.String(), Before: was, After: is,
 			})
 		})
 		if err != nil {
