@@ -21,6 +21,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.`,
 	root.Version = build.Current().Version
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRunE = refuseEmptyFlags
+	root.SetHelpCommand(newHelp())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.configFile, "config", "", "configuration `file` (YAML); TXN_* variables win over it")
