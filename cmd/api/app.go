@@ -131,6 +131,9 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 	if listeners.admin != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", telemetry.Handler(registry))
+		if settings.API.Pprof {
+			mux.Handle(telemetry.ProfilesPath, telemetry.Profiles())
+		}
 		servers.serve(httpapi.NewServer(mux, log), listeners.admin)
 	}
 	background, stopBackground := context.WithCancel(context.Background())

@@ -134,16 +134,23 @@ func answerHealth(w http.ResponseWriter, report healthReport) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.MarshalWrite(w, report) // a caller who hung up
+	// In the same order each time: people read it too.
+	_ = json.MarshalWrite(w, report, json.Deterministic(true)) // fails for a caller who hung up
 }
 
-// serveAdmin serves health and metrics until the function it returns is called.
-func serveAdmin(listener net.Listener, h *health, registry *prometheus.Registry, log logrus.FieldLogger) (stop func()) {
+// serveAdmin serves health, metrics and, if wanted, profiles until the function it
+// returns is called.
+func serveAdmin(
+	listener net.Listener, h *health, registry *prometheus.Registry, profiles bool, log logrus.FieldLogger,
+) (stop func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", h.show)
 	mux.HandleFunc("GET /livez", h.live)
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.Handle("GET /metrics", telemetry.Handler(registry))
+	if profiles {
+		mux.Handle(telemetry.ProfilesPath, telemetry.Profiles())
+	}
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}

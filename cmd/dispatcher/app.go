@@ -94,7 +94,7 @@ func run(ctx context.Context, settings config.Config, out io.Writer, ready func(
 			return fmt.Errorf("dispatcher.admin_listen: %w", err)
 		}
 		address = listener.Addr().String()
-		stop := serveAdmin(listener, health, registry, log)
+		stop := serveAdmin(listener, health, registry, settings.Dispatcher.Pprof, log)
 		defer stop()
 	}
 	log.WithField("admin", address).Info("listening")

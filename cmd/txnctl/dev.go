@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/txn-service/txn/cmd/txnctl/dev"
+	"github.com/txn-service/txn/pkg/ratelimit"
 )
 
 func newDev(s *session) *cobra.Command {
@@ -28,12 +30,19 @@ unless --rate-limit sets one.`,
   txnctl dev --listen 127.0.0.1:0 --data-dir /tmp/txn --ready-json`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// What would come to light when everything else is up.
+			if _, _, err := net.SplitHostPort(options.Listen); err != nil {
+				return usagef("--listen: %v", err)
+			}
+			if _, err := ratelimit.New("ip", options.RateLimit, nil); err != nil {
+				return usagef("--rate-limit: %v", err)
+			}
 			var err error
 			if options.DataDir, err = dataDir(options.DataDir); err != nil {
 				return err
 			}
 			options.Out, options.Progress = s.out, s.err
-			options.Operator = strings.TrimPrefix(string(operator()), "operator:")
+			options.Operator = strings.TrimPrefix(string(s.operator()), "operator:")
 			return dev.Run(cmd.Context(), options)
 		},
 	}

@@ -83,7 +83,8 @@ func newKeyIssue(s *session) *cobra.Command {
 
 Scopes: accounts:read, accounts:write, transactions:read, transactions:write,
 webhooks:read, webhooks:write (all of these unless --scopes says otherwise) and
-keys:manage, which lets a key manage others: it can give what it has itself.`,
+keys:manage, an administrator's: a key that has it issues keys with any scopes, and
+rotates and revokes any, in its business.`,
 		Example: `  txnctl key issue --business biz_01h455vb4pex5vsknk084sn02q --name ci
   txnctl key issue --business biz_01h455vb4pex5vsknk084sn02q --name reports \
     --scopes accounts:read,transactions:read --expires-in 720h -o json`,

@@ -96,22 +96,21 @@ func (s *session) migrate(
 	if action == "" || len(migrations) == 0 {
 		return nil
 	}
-	return recordMigrations(ctx, settings.Database.URL, action, migrations)
+	return s.recordMigrations(ctx, settings.Database.URL, action, migrations)
 }
 
 // recordMigrations tells the audit log, in a transaction of its own: migrations make
 // the log, drop it, and some run outside of any transaction.
-func recordMigrations(ctx context.Context, url string, action audit.Action, migrations []database.Migration) error {
+func (s *session) recordMigrations(ctx context.Context, url string, action audit.Action, migrations []database.Migration) error {
 	db, err := database.Open(ctx, database.Options{URL: url, MaxOpenConns: maxConns, ApplicationName: "txnctl"})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	return db.InTx(ctx, func(tx *gorm.DB) error {
-		var exists bool
-		if err := tx.Raw(`SELECT to_regclass('audit_log') IS NOT NULL`).Scan(&exists).Error; err != nil || !exists {
+		if exists, err := audit.Exists(ctx, tx); err != nil || !exists {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: "schema", After: migrations})
+		return audit.Append(ctx, tx, audit.Change{Actor: s.operator(), Action: action, Target: "schema", After: migrations})
 	})
 }

@@ -17,7 +17,7 @@ func TestMigrationsAreAudited(t *testing.T) {
 	require.Len(t, entries, 2, "what changes nothing is not logged")
 	for i, action := range []string{"schema.migrated", "schema.taken_back"} {
 		require.Equal(t, action, entries[i]["action"])
-		require.Equal(t, string(operator()), entries[i]["actor"])
+		require.Equal(t, string(userOfMachine()), entries[i]["actor"])
 		require.Nil(t, entries[i]["business_id"])
 		after := entries[i]["after"].([]any)
 		require.Len(t, after, 1)

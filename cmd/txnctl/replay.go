@@ -161,7 +161,7 @@ func (s *session) replay(ctx context.Context, db *database.DB, flags replayFlags
 			return err
 		}
 		return audit.Append(ctx, tx, audit.Change{
-			Business: row.BusinessID, Actor: operator(), Action: audit.WebhookReplayed, Target: target, After: wire.NewReplay(row),
+			Business: row.BusinessID, Actor: s.operator(), Action: audit.WebhookReplayed, Target: target, After: wire.NewReplay(row),
 		})
 	})
 	if err != nil {

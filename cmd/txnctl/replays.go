@@ -163,8 +163,8 @@ stays as it is. Cancelling a cancelled replay changes nothing.`,
 						return err
 					}
 					return audit.Append(ctx, tx, audit.Change{
-						Business: row.BusinessID, Actor: operator(), Action: audit.ReplayCancelled,
-						Target: row.ID.String(), After: wire.NewReplay(row),
+						Business: row.BusinessID, Actor: s.operator(), Action: audit.ReplayCancelled,
+						Target: row.ID.String(), Before: wire.NewReplay(before), After: wire.NewReplay(row),
 					})
 				})
 				if err != nil {

@@ -20,10 +20,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused.`,
 		newDoctor(s), newBench(s), newDev(s), newSmoke(s), newVersion(s), newCompletion(s))
 	root.Version = build.Current().Version
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.PersistentPreRunE = refuseEmptyFlags
+	root.SetHelpCommand(newHelp())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.configFile, "config", "", "configuration `file` (YAML); TXN_* variables win over it")
 	flags.VarP(&s.format, "output", "o", "print results as `table|json|yaml`")
+	flags.StringVar(&s.operatorName, "operator", "", "`name` for the audit log (default: the user of this machine)")
 	flags.BoolVar(&s.yes, "yes", false, "do not ask before destructive commands")
 	complete(root)
 	return root

@@ -150,13 +150,13 @@ func (s *session) rotateEncryptionKey(ctx context.Context, db *database.DB, keyr
 		return s.reportKeyRotation(result)
 	}
 	first := keyring.KeyIDs()[0]
-	err = s.confirm("%d secrets will be encrypted with key %s, which every API and dispatcher must have by now. Go ahead?", before.Stale, first)
+	err = s.confirm("Secrets to encrypt with key %s, which every API and dispatcher must have by now: %d. Go ahead?", first, before.Stale)
 	if err != nil {
 		return err
 	}
 	log := func(action audit.Action, before, after any) error {
 		return db.InTx(ctx, func(tx *gorm.DB) error {
-			return audit.Append(ctx, tx, audit.Change{Actor: operator(), Action: action, Target: first, Before: before, After: after})
+			return audit.Append(ctx, tx, audit.Change{Actor: s.operator(), Action: action, Target: first, Before: before, After: after})
 		})
 	}
 	// The steps are transactions of their own: the log tells when they may have
@@ -192,19 +192,19 @@ func (s *session) reportKeyRotation(result keyRotation) error {
 		return err
 	}
 	if result.Abandoned > 0 {
-		s.note("%d secrets cannot be decrypted and are not needed: their endpoints are deleted, or their grace period is over.", result.Abandoned)
+		s.note("Secrets that cannot be decrypted and are not needed, of deleted endpoints or after their grace period: %d.", result.Abandoned)
 	}
 	for _, id := range result.Webhooks {
 		s.note("webhook %s: a secret is encrypted with a key that is not in security.encryption_keys", id)
 	}
 	switch {
 	case result.Undecryptable > 0:
-		return fmt.Errorf("%d secrets cannot be decrypted with any key given: add the missing key to security.encryption_keys, "+
+		return fmt.Errorf("secrets that no given key decrypts: %d; add the missing key to security.encryption_keys, "+
 			"remove none, and run this again", result.Undecryptable)
 	case result.DryRun:
 		return nil
 	case result.Stale > 0:
-		return fmt.Errorf("%d secrets have been written with another key meanwhile: give every API the same security.encryption_keys, "+
+		return fmt.Errorf("secrets written with another key meanwhile: %d; give every API the same security.encryption_keys, "+
 			"the new key first, and run this again", result.Stale)
 	}
 	s.note("Every secret has the first key. The others may be removed from security.encryption_keys, " +

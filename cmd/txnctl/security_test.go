@@ -104,7 +104,7 @@ func TestRotateEncryptionKey(t *testing.T) {
 	require.Equal(t, "encryption_key.rotation_started", entries[1]["action"])
 	first := keys[0].(map[string]any)["key_id"].(string)
 	require.Equal(t, first, entries[0]["target"])
-	require.Equal(t, string(operator()), entries[0]["actor"])
+	require.Equal(t, string(userOfMachine()), entries[0]["actor"])
 	require.Equal(t, map[string]any{first: 4.}, entries[0]["after"])
 	require.Len(t, data(t, c.ok(t, "audit", "list", "--target", first)), 2, "what changed nothing is not logged")
 }
@@ -120,7 +120,7 @@ func TestRotateEncryptionKeyNamesWhatItCannotOpen(t *testing.T) {
 		r := c.run(t, "security", "rotate-encryption-key", flag)
 		require.Equal(t, exitFailed, r.code, flag)
 		require.Contains(t, r.err, lost)
-		require.Contains(t, r.err, "cannot be decrypted with any key given")
+		require.Contains(t, r.err, "secrets that no given key decrypts: ")
 		require.NotContains(t, r.err, "may be removed")
 		require.Contains(t, r.out, "not given")
 	}

@@ -31,9 +31,10 @@ type session struct {
 	// width is how many characters a line of out has, 0 where it is no terminal.
 	width int
 
-	configFile string
-	format     outputFormat
-	yes        bool
+	configFile   string
+	format       outputFormat
+	yes          bool
+	operatorName string
 }
 
 func isTerminal(stream any) bool {
@@ -89,7 +90,7 @@ func change[T any](ctx context.Context, s *session, v view[T], do func(tx *gorm.
 	return s.withDB(ctx, func(db *database.DB) error {
 		var result T
 		err := db.InTx(ctx, func(tx *gorm.DB) (err error) {
-			result, err = do(tx, operator())
+			result, err = do(tx, s.operator())
 			return err
 		})
 		if err != nil {
@@ -99,8 +100,17 @@ func change[T any](ctx context.Context, s *session, v view[T], do func(tx *gorm.
 	})
 }
 
-// operator is who the audit log names: the user of the operating system.
-func operator() audit.Actor {
+// operator is who the audit log names.
+func (s *session) operator() audit.Actor {
+	if s.operatorName != "" {
+		return audit.Operator(oneLine(strings.ToValidUTF8(s.operatorName, "?")))
+	}
+	return userOfMachine()
+}
+
+// userOfMachine is the user of the operating system, who is the same for everybody
+// in a container.
+func userOfMachine() audit.Actor {
 	current, err := user.Current()
 	if err != nil {
 		return audit.Operator(fmt.Sprintf("uid %d", os.Getuid()))

@@ -54,7 +54,7 @@ database, for a business of its own, and revokes it at the end.`,
 				return s.smoke(cmd.Context(), options)
 			}
 			return s.withDB(cmd.Context(), func(db *database.DB) error {
-				return withSmokeKey(cmd.Context(), db, func(key string) error {
+				return withSmokeKey(cmd.Context(), db, s.operator(), func(key string) error {
 					options.Key = key
 					return s.smoke(cmd.Context(), options)
 				})
@@ -76,7 +76,7 @@ func (s *session) smoke(ctx context.Context, options smoke.Options) error {
 }
 
 // withSmokeKey runs do with a key that no longer works afterwards.
-func withSmokeKey(ctx context.Context, db *database.DB, do func(key string) error) (err error) {
+func withSmokeKey(ctx context.Context, db *database.DB, actor audit.Actor, do func(key string) error) (err error) {
 	business, err := findSmokeBusiness(ctx, db.Gorm)
 	if err != nil {
 		return err
@@ -84,14 +84,14 @@ func withSmokeKey(ctx context.Context, db *database.DB, do func(key string) erro
 	var issued apikey.Issued
 	err = db.InTx(ctx, func(tx *gorm.DB) (err error) {
 		if business.IsZero() {
-			made, err := tenant.Create(ctx, tx, operator(), tenant.New{Name: smokeName})
+			made, err := tenant.Create(ctx, tx, actor, tenant.New{Name: smokeName})
 			if err != nil {
 				return err
 			}
 			business = made.ID
 		}
 		end := database.Now().Add(smokeKeyLife)
-		issued, err = apikey.Issue(ctx, tx, operator(), business, apikey.New{
+		issued, err = apikey.Issue(ctx, tx, actor, business, apikey.New{
 			Name: smokeName, ExpiresAt: &end,
 			Scopes: []apikey.Scope{apikey.AccountsRead, apikey.AccountsWrite, apikey.TransactionsWrite},
 		})
@@ -103,7 +103,7 @@ func withSmokeKey(ctx context.Context, db *database.DB, do func(key string) erro
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), smokeRevoke)
 		defer cancel()
-		err = errors.Join(err, revokeSmokeKey(ctx, db, operator(), issued.Key))
+		err = errors.Join(err, revokeSmokeKey(ctx, db, actor, issued.Key))
 	}()
 	return do(issued.Secret)
 }

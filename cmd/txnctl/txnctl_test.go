@@ -293,7 +293,7 @@ func TestAuditList(t *testing.T) {
 	var actions []any
 	for _, e := range entries {
 		actions = append(actions, e["action"])
-		require.Equal(t, string(operator()), e["actor"])
+		require.Equal(t, string(userOfMachine()), e["actor"])
 	}
 	require.Equal(t, []any{
 		"business.updated", "business.resumed", "business.suspended",
@@ -308,6 +308,17 @@ func TestAuditList(t *testing.T) {
 	require.Len(t, data(t, c.ok(t, "audit", "list", "--target", key, "--action", "key.revoked")), 1)
 	require.Empty(t, data(t, c.ok(t, "audit", "list", "--actor", "operator:nobody-here")))
 	require.Empty(t, data(t, c.ok(t, "audit", "list", "--until", began)))
+}
+
+// TestOperatorIsNamed: in a container everybody is the same user.
+func TestOperatorIsNamed(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	id := c.text(t, c.ok(t, "business", "create", "--name", "Acme", "--operator", "ada"), "id")
+	c.ok(t, "--operator", "eve\noperator:ada", "business", "suspend", id, "--yes")
+	require.Len(t, data(t, c.ok(t, "audit", "list", "--actor", "operator:ada", "--target", id)), 1)
+	require.Len(t, data(t, c.ok(t, "audit", "list", "--actor", "operator:eve operator:ada", "--target", id)), 1, "one line, whoever it is")
+	require.Equal(t, exitUsage, c.run(t, "business", "resume", id, "--operator", "").code)
 }
 
 func TestMigrateCommands(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -215,10 +216,29 @@ failed: see txnctl webhook replay.`,
 type webhookState struct {
 	Status models.WebhookStatus `json:"status"`
 	Reason *string              `json:"disabled_reason"`
+	// Breaker and BlockedUntil are left out where nothing blocks the endpoint.
+	Breaker      string     `json:"breaker,omitempty"`
+	BlockedUntil *wire.Time `json:"blocked_until,omitempty"`
 }
 
-// changeWebhook changes an endpoint's status, with its entry in the audit log if
-// there was something to change.
+// readWebhookState is what the audit log shows of an endpoint in this transaction.
+func readWebhookState(tx *gorm.DB, w models.Webhook) (webhookState, error) {
+	state := webhookState{Status: w.Status, Reason: w.DisabledReason}
+	if w.Status != models.WebhookActive {
+		return state, nil
+	}
+	health, err := webhook.ReadHealth(tx, w.BusinessID, w.ID)
+	if err == nil && (health.Breaker != breakerClosed || health.BlockedUntil != nil) {
+		state.Breaker, state.BlockedUntil = health.Breaker, health.BlockedUntil
+	}
+	return state, err
+}
+
+// breakerClosed is how the breaker of a sound endpoint is.
+const breakerClosed = "closed"
+
+// changeWebhook changes an endpoint's status, or lifts what blocks it, with its
+// entry in the audit log if there was something to change.
 func (s *session) changeWebhook(
 	ctx context.Context, id models.WebhookID, action audit.Action,
 	do func(tx *gorm.DB, before models.Webhook) (models.Webhook, error),
@@ -238,13 +258,19 @@ func (s *session) changeWebhook(
 			if err != nil {
 				return err
 			}
-			if after, err = do(tx, before); err != nil || after.Status == before.Status {
+			was, err := readWebhookState(tx, before)
+			if err != nil {
+				return err
+			}
+			if after, err = do(tx, before); err != nil {
+				return err
+			}
+			is, err := readWebhookState(tx, after)
+			if err != nil || reflect.DeepEqual(is, was) {
 				return err
 			}
 			return audit.Append(ctx, tx, audit.Change{
-				Business: business, Actor: operator(), Action: action, Target: id.String(),
-				Before: webhookState{Status: before.Status, Reason: before.DisabledReason},
-				After:  webhookState{Status: after.Status, Reason: after.DisabledReason},
+				Business: business, Actor: s.operator(), Action: action, Target: id.String(), Before: was, After: is,
 			})
 		})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/outbox"
 	"github.com/txn-service/txn/pkg/webhook"
 )
 
@@ -86,6 +87,27 @@ func TestWebhookDisableAndEnable(t *testing.T) {
 	require.Equal(t, "webhook.enabled", entries[0]["action"])
 	require.Equal(t, map[string]any{"status": "disabled", "disabled_reason": "gone"}, entries[0]["before"])
 	require.Equal(t, "webhook.disabled", entries[1]["action"])
+}
+
+// TestWebhookEnableLiftsABreaker: that too is told, though the status stays.
+func TestWebhookEnableLiftsABreaker(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	id := c.endpoint(t, c.business(t), 0)
+	_, err := c.db.Pool.Exec(t.Context(), `UPDATE webhook_lanes SET breaker_failures = $1, blocked_until = '2999-01-01', failing_since = now()`,
+		outbox.BreakerThreshold)
+	require.NoError(t, err)
+	for range 2 { // the second changes nothing
+		require.Equal(t, "active", c.ok(t, "webhook", "enable", id)["status"])
+	}
+	require.Contains(t, c.run(t, "webhook", "show", id).out, "BREAKER         closed\n")
+	entries := data(t, c.ok(t, "audit", "list", "--target", id))
+	require.Len(t, entries, 1)
+	require.Equal(t, "webhook.enabled", entries[0]["action"])
+	require.Equal(t, map[string]any{
+		"status": "active", "disabled_reason": nil, "breaker": "open", "blocked_until": "2999-01-01T00:00:00.000000Z",
+	}, entries[0]["before"])
+	require.Equal(t, map[string]any{"status": "active", "disabled_reason": nil}, entries[0]["after"])
 }
 
 func TestWebhookFailed(t *testing.T) {

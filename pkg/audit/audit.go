@@ -37,6 +37,7 @@ const (
 	BusinessUpdated      Action = "business.updated"
 	BusinessSuspended    Action = "business.suspended"
 	BusinessResumed      Action = "business.resumed"
+	AccountCreated       Action = "account.created"
 	AccountUpdated       Action = "account.updated"
 	KeyIssued            Action = "key.issued"
 	KeyRotated           Action = "key.rotated"
@@ -91,6 +92,13 @@ func Append(ctx context.Context, tx *gorm.DB, change Change) error {
 		return fmt.Errorf("writing the audit log: %w", database.Coded(err))
 	}
 	return nil
+}
+
+// Exists reports whether there is a log: the first migration makes it, and taking
+// that one back drops it. Errors are coded.
+func Exists(ctx context.Context, tx *gorm.DB) (exists bool, err error) {
+	err = tx.WithContext(ctx).Raw(`SELECT to_regclass('audit_log') IS NOT NULL`).Scan(&exists).Error
+	return exists, database.Coded(err)
 }
 
 func encode(state any) (json.RawMessage, error) {

@@ -50,6 +50,8 @@ type API struct {
 	Listen string `mapstructure:"listen"`
 	// AdminListen is the address of /metrics. Defaults to :9090; empty turns it off.
 	AdminListen string `mapstructure:"admin_listen"`
+	// Pprof serves /debug/pprof there. Defaults to false.
+	Pprof bool `mapstructure:"pprof"`
 	// TrustedProxies lists the addresses or networks (CIDR) whose
 	// X-Forwarded-For is believed. Defaults to none.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
@@ -66,6 +68,8 @@ type Dispatcher struct {
 	// AdminListen is the address of health and /metrics. Defaults to :9091;
 	// empty turns it off.
 	AdminListen string `mapstructure:"admin_listen"`
+	// Pprof serves /debug/pprof there. Defaults to false.
+	Pprof bool `mapstructure:"pprof"`
 	// Slots caps the requests in flight of one process. Defaults to 512.
 	Slots int `mapstructure:"slots"`
 	// ShutdownGrace is how long a stopping dispatcher finishes what is in
@@ -180,6 +184,7 @@ func Load(file string) (Config, error) {
 	setDefaults(v, "", defaults)
 	if file != "" {
 		v.SetConfigFile(file)
+		v.SetConfigType("yaml") // whatever the file is called
 		if err := v.ReadInConfig(); err != nil {
 			return Config{}, fmt.Errorf("reading %s: %w", file, err)
 		}

@@ -48,6 +48,14 @@ func TestUnknownKeyIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "listne")
 }
 
+func TestFileNeedsNoExtension(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "settings")
+	require.NoError(t, os.WriteFile(file, []byte("log: {level: warn}\n"), 0o600))
+	loaded, err := config.Load(file)
+	require.NoError(t, err)
+	require.Equal(t, "warn", loaded.Log.Level)
+}
+
 func TestBadValuesAreNamed(t *testing.T) {
 	t.Setenv("TXN_WEBHOOKS_TIMEOUT", "soon")
 	_, err := config.Load("")

@@ -46,6 +46,7 @@ func (a *API) createAccount(c *gin.Context) error {
 	}
 	return a.once(c, scopeCreateAccount, &body, func(tx *gorm.DB) (idempotency.Answer, error) {
 		in := body.toLedger()
+		in.Actor = actorOf(c)
 		if body.Currency == nil {
 			business, err := tenant.Get(c.Request.Context(), tx, businessOf(c))
 			if err != nil {

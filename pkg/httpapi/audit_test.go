@@ -127,6 +127,30 @@ func TestChangesOfAccountsAreAudited(t *testing.T) {
 	require.Regexp(t, `^key:key_`, entries[0].Actor)
 }
 
+// TestNewAccountsAreAuditedIfTheyMayBeOverdrawn: their limit would be told of nowhere
+// else.
+func TestNewAccountsAreAuditedIfTheyMayBeOverdrawn(t *testing.T) {
+	t.Parallel()
+	api := apitest.New(t)
+	for limit, after := range map[string]string{
+		"0": "", "500": `{"status":"active","overdraft_limit":500}`, "null": `{"status":"active","overdraft_limit":null}`,
+	} {
+		body := `{"name":"Main","currency":"USD","overdraft_limit":` + limit + `}`
+		var id string
+		for range 2 { // the second is a replay
+			id = api.Do(t, "POST", "/v1/accounts", body, apitest.IdempotencyKey("a"+limit)).Require(t, http.StatusCreated).String(t, "id")
+		}
+		entries := audited(t, api, id)
+		if after == "" {
+			require.Empty(t, entries)
+			continue
+		}
+		require.Equal(t, []string{"account.created"}, actionsOf(entries))
+		requireStates(t, entries[0], "", after)
+		require.Regexp(t, `^key:key_`, entries[0].Actor)
+	}
+}
+
 func TestReplaysAreAudited(t *testing.T) {
 	t.Parallel()
 	api := apitest.New(t)

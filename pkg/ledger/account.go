@@ -29,6 +29,9 @@ type NewAccount struct {
 	// OverdraftLimit is in minor units; nil means without limit.
 	OverdraftLimit *int64
 	Metadata       models.Metadata
+	// Actor is who asks, for the audit log, which hears of an account that may be
+	// overdrawn from the start.
+	Actor audit.Actor
 }
 
 // CreateAccount opens an account in the caller's transaction, with the event
@@ -55,6 +58,9 @@ func CreateAccount(tx *gorm.DB, business models.BusinessID, in NewAccount) (mode
 	// than leaving the column to its default.
 	if err := tx.Select("*").Create(&a).Error; err != nil {
 		return models.Account{}, codeAccount(err, in.Reference)
+	}
+	if err := in.record(tx, &a); err != nil {
+		return models.Account{}, err
 	}
 	return a, emitAccount(tx, models.EventAccountCreated, a)
 }

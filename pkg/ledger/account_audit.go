@@ -17,6 +17,18 @@ type accountPolicy struct {
 	OverdraftLimit *int64 `json:"overdraft_limit"`
 }
 
+// record writes the audit log if the new account may be overdrawn: any other moves
+// only the money that it was given.
+func (in NewAccount) record(tx *gorm.DB, a *models.Account) error {
+	if a.OverdraftLimit != nil && *a.OverdraftLimit == 0 {
+		return nil
+	}
+	return audit.Append(tx.Statement.Context, tx, audit.Change{
+		Business: a.BusinessID, Actor: in.Actor, Action: audit.AccountCreated, Target: a.ID.String(),
+		After: accountPolicy{a.Status, a.OverdraftLimit},
+	})
+}
+
 // record writes the audit log if the change is one that it hears of. What an
 // account is called is not.
 func (c AccountChange) record(ctx context.Context, tx *gorm.DB, before, after *models.Account) error {

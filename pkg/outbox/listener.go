@@ -23,6 +23,10 @@ const (
 	probePayload   = "probe:"
 )
 
+// ListenerName is what pg_stat_activity shows for the connection of a listener: one
+// per dispatcher, beside those of its pool.
+const ListenerName = "txn-dispatcher-listen"
+
 var errDeaf = errors.New("LISTEN hears nothing: set database.listen_url to a direct connection")
 
 // News is what a notification says.
@@ -114,6 +118,7 @@ func (l *Listener) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	config.ConnectTimeout = connectTimeout
+	config.RuntimeParams["application_name"] = ListenerName
 	// One statement is all that a session says: nothing to prepare.
 	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	return pgx.ConnectConfig(ctx, config)

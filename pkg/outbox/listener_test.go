@@ -73,7 +73,7 @@ func TestListenerReconnects(t *testing.T) {
 	k.soon(func() bool { return heard(NewsEvents) })
 	k.soon(func() bool {
 		return k.count(`SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-			WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%LISTEN%'`) > 0
+			WHERE datname = current_database() AND application_name = '`+ListenerName+`'`) > 0
 	})
 	k.soon(func() bool { return heard(NewsEvents) }) // what was said while nobody listened
 	k.soon(l.Healthy)

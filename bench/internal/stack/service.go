@@ -55,7 +55,7 @@ func (s *Stack) StartAPI(ctx context.Context, databaseURL string, extra ...strin
 		return nil, err
 	}
 	service := &Service{URL: "http://" + public, AdminURL: "http://" + admin, name: APIName, stack: s}
-	env := append([]string{"TXN_API_LISTEN=" + public, "TXN_API_ADMIN_LISTEN=" + admin, "TXN_RATE_LIMIT_PER_IP="}, extra...)
+	env := append([]string{"TXN_API_LISTEN=" + public, "TXN_API_ADMIN_LISTEN=" + admin, "TXN_API_PPROF=true", "TXN_RATE_LIMIT_PER_IP="}, extra...)
 	return service, service.start(ctx, databaseURL, service.URL, env)
 }
 

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -12,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/txn-service/txn/pkg/config"
+	"github.com/txn-service/txn/pkg/logging"
+	"github.com/txn-service/txn/pkg/ratelimit"
 )
 
 // loadConfig reads the settings as the services do: a file with an unknown key, a
@@ -72,7 +76,8 @@ func variables(t reflect.Type, prefix string) []string {
 
 // checkValues finds settings that no service would start with.
 func checkValues(_ context.Context, p *patient) (verdict, error) {
-	if err := p.settings.Validate(); err != nil {
+	_, err := logging.New(io.Discard, p.settings.Log.Level, p.settings.Log.Format)
+	if err := errors.Join(p.settings.Validate(), err); err != nil {
 		problems := strings.ReplaceAll(err.Error(), "\n", "; ")
 		return fail(problems, "correct these settings: api and dispatcher refuse to start with them"), nil
 	}
@@ -96,6 +101,9 @@ func checkEncryptionKeys(_ context.Context, p *patient) (verdict, error) {
 // checkRateLimit finds an API that anybody may call as often as they like.
 func checkRateLimit(_ context.Context, p *patient) (verdict, error) {
 	limits := p.settings.RateLimit
+	if err := parseLimits(limits); err != nil {
+		return fail(err.Error(), "correct it: the API does not start"), nil
+	}
 	switch {
 	case limits.PerIP != "" && limits.PerIP != "0":
 		return ok("%s per client address", limits.PerIP), nil
@@ -105,6 +113,16 @@ func checkRateLimit(_ context.Context, p *patient) (verdict, error) {
 	default:
 		return warn("off", "set rate_limit.per_ip (TXN_RATE_LIMIT_PER_IP), unless something in front of the API does it"), nil
 	}
+}
+
+func parseLimits(limits config.RateLimit) error {
+	if _, err := ratelimit.New("ip", limits.PerIP, nil); err != nil {
+		return fmt.Errorf("rate_limit.per_ip: %w", err)
+	}
+	if _, err := ratelimit.New("key", limits.PerKey, nil); err != nil {
+		return fmt.Errorf("rate_limit.per_key: %w", err)
+	}
+	return nil
 }
 
 // checkAllowInsecure finds a setting that is for development.
@@ -155,11 +173,20 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+func isAddress(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil
+}
+
 // checkTrustedProxies finds networks whose every host may say who a client is.
 func checkTrustedProxies(_ context.Context, p *patient) (verdict, error) {
 	proxies := p.settings.API.TrustedProxies
 	for _, text := range proxies {
-		if network, err := netip.ParsePrefix(text); err == nil && network.Bits() == 0 {
+		network, err := netip.ParsePrefix(text)
+		if err != nil && !isAddress(text) {
+			return fail(fmt.Sprintf("%q is neither an address nor a network", text), "correct api.trusted_proxies: the API does not start"), nil
+		}
+		if err == nil && network.Bits() == 0 {
 			return warn(fmt.Sprintf("%s trusts everybody's X-Forwarded-For: a client chooses the address that it is limited by", text),
 				"list the addresses of your own proxies in api.trusted_proxies"), nil
 		}

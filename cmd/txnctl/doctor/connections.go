@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/txn-service/txn/pkg/outbox"
 )
 
 // crowded is the share of the connections in use from which new ones are about to
@@ -17,11 +19,9 @@ const connectionsSQL = `SELECT current_setting('max_connections')::int
     - coalesce(current_setting('reserved_connections', true)::int, 0),
     (SELECT count(*)::int FROM pg_stat_activity WHERE datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend')`
 
-// A process is known by its address alone, and several may share one: at least as
-// many as it takes to open so many connections.
-const processesSQL = `SELECT application_name, count(*)::int FROM pg_stat_activity
-WHERE datname = current_database() AND application_name IN ('txn-api', 'txn-dispatcher')
-GROUP BY application_name, client_addr`
+const processesSQL = `SELECT count(*) FILTER (WHERE application_name = 'txn-api')::int,
+    count(*) FILTER (WHERE application_name = 'txn-dispatcher')::int, count(*) FILTER (WHERE application_name = $1)::int
+FROM pg_stat_activity WHERE datname = current_database() GROUP BY client_addr`
 
 // budget is who uses the server's connections.
 type budget struct {
@@ -41,31 +41,34 @@ func checkConnections(ctx context.Context, p *patient) (verdict, error) {
 	if err := p.row(ctx, connectionsSQL).Scan(&b.available, &b.used); err != nil {
 		return verdict{}, err
 	}
-	rows, err := p.db.Pool.Query(ctx, processesSQL)
+	rows, err := p.db.Pool.Query(ctx, processesSQL, outbox.ListenerName)
 	if err != nil {
 		return verdict{}, err
 	}
-	var application string
-	var connections int
-	_, err = pgx.ForEachRow(rows, []any{&application, &connections}, func() error {
-		processes := (connections + b.perProcess - 1) / b.perProcess
-		if application == "txn-api" {
-			b.apis += processes
-		} else {
-			b.dispatchers += processes
-		}
-		b.theirs += connections
+	var api, dispatcher, listening, listeners int
+	_, err = pgx.ForEachRow(rows, []any{&api, &dispatcher, &listening}, func() error {
+		b.apis += b.processes(api)
+		b.dispatchers += b.processes(dispatcher)
+		b.theirs += api + dispatcher + listening
+		listeners += listening
 		return nil
 	})
 	if err != nil {
 		return verdict{}, err
 	}
+	b.dispatchers = max(b.dispatchers, listeners)
 	return b.judge(), nil
 }
 
+// processes is how many it takes at least to open so many connections from one
+// address, which several may share.
+func (b budget) processes(connections int) int {
+	return (connections + b.perProcess - 1) / b.perProcess
+}
+
 func (b budget) judge() verdict {
-	// A dispatcher listens on one more; this command has one, too.
-	others := max(0, b.used-b.theirs-b.dispatchers-1)
+	others := max(0, b.used-b.theirs-1) // this command has one
+	// A dispatcher listens on one more than its pool has.
 	wanted := (b.apis+b.dispatchers)*b.perProcess + b.dispatchers
 	detail := fmt.Sprintf("%d of %d in use; %s and %s may take up to %d (database.max_open_conns is %d), everybody else takes %d",
 		b.used, b.available, count(int64(b.apis), "API", "APIs"), count(int64(b.dispatchers), "dispatcher", "dispatchers"),

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
+	"github.com/txn-service/txn/pkg/webhook"
 )
 
 const (
@@ -74,25 +72,14 @@ func upTo(n int64, one, several string) string {
 // checkDisabledWebhooks finds endpoints that get nothing any more, mostly because
 // they failed for five days.
 func checkDisabledWebhooks(ctx context.Context, p *patient) (verdict, error) {
-	rows, err := p.db.Pool.Query(ctx, `SELECT id, count(*) OVER () FROM webhooks
-		WHERE status = 'disabled' AND deleted_at IS NULL ORDER BY updated_at DESC LIMIT $1`, maxListed)
-	if err != nil {
-		return verdict{}, err
-	}
-	var id models.WebhookID
-	var total int64
-	var newest []string
-	_, err = pgx.ForEachRow(rows, []any{&id, &total}, func() error {
-		newest = append(newest, id.String())
-		return nil
-	})
+	newest, total, err := webhook.ListDisabled(ctx, p.db, maxListed)
 	switch {
 	case err != nil:
 		return verdict{}, err
 	case total == 0:
 		return ok("none"), nil
 	default:
-		return warn(fmt.Sprintf("%s; the newest: %s", count(total, "endpoint is disabled", "endpoints are disabled"), list(newest)),
+		return warn(fmt.Sprintf("%s; the newest: %s", count(total, "endpoint is disabled", "endpoints are disabled"), listIDs(newest)),
 			"txnctl webhook show says why; when it works again: txnctl webhook enable, then txnctl webhook replay --endpoint"), nil
 	}
 }

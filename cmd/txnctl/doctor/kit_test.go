@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -76,11 +77,11 @@ func byName(t *testing.T, findings []Finding) map[string]Finding {
 func (s *site) require(check string, status Status, detail string) Finding {
 	s.t.Helper()
 	var last Finding
-	require.Eventually(s.t, func() bool {
+	require.EventuallyWithT(s.t, func(c *assert.CollectT) {
 		last = s.examine()[check]
-		return last.Status == status
-	}, patience, tick, "%s does not become %s", check, status)
-	require.Contains(s.t, last.Detail, detail)
+		assert.Equal(c, status, last.Status, "%+v", last)
+		assert.Contains(c, last.Detail, detail)
+	}, patience, tick)
 	return last
 }
 

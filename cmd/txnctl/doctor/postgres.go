@@ -13,6 +13,9 @@ import (
 // it asks for another.
 const maxConns = 2
 
+// applicationName is what pg_stat_activity shows for the doctor's own connections.
+const applicationName = "txnctl doctor"
+
 // oldestPostgres is the first version that the migrations work on, as
 // server_version_num counts.
 const oldestPostgres = 140000
@@ -23,7 +26,7 @@ func connectPostgres(ctx context.Context, p *patient) (verdict, error) {
 		return fail("no database is configured", "set database.url (TXN_DATABASE_URL) to what the services use"), nil
 	}
 	db, err := database.Open(ctx, database.Options{
-		URL: p.settings.Database.URL, MaxOpenConns: maxConns, ApplicationName: "txnctl doctor",
+		URL: p.settings.Database.URL, MaxOpenConns: maxConns, ApplicationName: applicationName,
 	})
 	if err != nil {
 		return fail(err.Error(), "correct database.url (TXN_DATABASE_URL)"), nil
@@ -51,8 +54,8 @@ func (p *patient) describeServer(ctx context.Context) (verdict, error) {
 
 // checkVersion finds a server that is older than the schema needs.
 func checkVersion(ctx context.Context, p *patient) (verdict, error) {
-	var number int
-	if err := p.row(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&number); err != nil {
+	number, err := p.versionNumber(ctx)
+	if err != nil {
 		return verdict{}, err
 	}
 	return judgeVersion(number), nil
@@ -63,6 +66,12 @@ func judgeVersion(number int) verdict {
 		return fail(fmt.Sprintf("version %d", number/10000), "upgrade to PostgreSQL 14 or newer")
 	}
 	return ok("version %d; 14 or newer is needed", number/10000)
+}
+
+// versionNumber is the server's version as server_version_num has it: 150004.
+func (p *patient) versionNumber(ctx context.Context) (number int, err error) {
+	err = p.row(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&number)
+	return number, err
 }
 
 func (p *patient) row(ctx context.Context, sql string, args ...any) pgx.Row {

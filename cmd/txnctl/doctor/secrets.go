@@ -28,12 +28,8 @@ func checkSecrets(ctx context.Context, p *patient) (verdict, error) {
 func judgeSecrets(r webhook.SecretsReport) verdict {
 	switch {
 	case r.UndecryptableCount > 0:
-		var endpoints []string
-		for _, id := range r.Undecryptable {
-			endpoints = append(endpoints, id.String())
-		}
 		return fail(fmt.Sprintf("%d of %s cannot be decrypted with the configured keys: those of %s",
-			r.UndecryptableCount, count(int64(r.Total), "secret", "secrets"), list(endpoints)),
+			r.UndecryptableCount, count(int64(r.Total), "secret", "secrets"), listIDs(r.Undecryptable)),
 			"add the key that they were encrypted with to security.encryption_keys; if it is lost, rotate the endpoints' secrets")
 	case r.Stale > 0:
 		return warn(fmt.Sprintf("%d of %s still encrypted with a former key", r.Stale, count(int64(r.Total), "secret is", "secrets are")),

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/txn-service/txn/pkg/models"
 )
 
 // verdict is what a check says.
@@ -37,6 +39,15 @@ func list(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
+}
+
+// listIDs is list for ids.
+func listIDs[P models.Prefix](ids []models.ID[P]) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.String()
+	}
+	return list(names)
 }
 
 // count is a number with its noun.
