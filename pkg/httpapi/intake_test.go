@@ -2,17 +2,24 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/models"
+	"github.com/txn-service/txn/pkg/telemetry"
 )
 
 // enters starts a visit and returns how it ended, nil while it waits.
@@ -167,4 +174,40 @@ func taken(r *room) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.taken
+}
+
+// A page counts for what was asked for until it is there, and then for what it is:
+// slow readers of small pages hold next to nothing.
+func TestPagesTakeRoomByTheirRows(t *testing.T) {
+	t.Parallel()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	a := &API{Deps: Deps{Log: log}, intake: newIntake(), engine: gin.New()}
+	a.engine.Use(middleware.Observe(log, telemetry.NewHTTP(prometheus.NewRegistry()), nil), func(c *gin.Context) {
+		middleware.ExchangeOf(c).Principal = &apikey.Principal{BusinessID: models.NewID[models.BusinessPrefix]()}
+	})
+	var before, after int64
+	body := []byte(`{"data":[]}`)
+	a.engine.GET("/list", a.admitPage, handle(func(c *gin.Context) error {
+		before = taken(a.intake.pages)
+		err := respondEncoded(c, http.StatusOK, body)
+		after = taken(a.intake.pages)
+		return err
+	}))
+	for query, rows := range map[string]int64{"": defaultPageSize, "?limit=1": 1, "?limit=200": 200, "?limit=1000000": 200, "?limit=-1": 1, "?limit=x": defaultPageSize} {
+		recorder := httptest.NewRecorder()
+		a.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/list"+query, http.NoBody))
+		require.Equal(t, http.StatusOK, recorder.Code)
+		require.Equal(t, rows*pageRow, before, query)
+		require.EqualValues(t, len(body), after, query)
+		require.Zero(t, taken(a.intake.pages))
+	}
+	for _, r := range a.routes() {
+		item := document(t).Document.Paths.Find(strings.ReplaceAll(r.path, ":id", "{id}"))
+		isList := false
+		if item != nil && item.GetOperation(r.method) != nil {
+			isList = item.GetOperation(r.method).Parameters.GetByInAndName("query", "limit") != nil
+		}
+		require.Equal(t, isList && r.traits&streams == 0, r.traits&lists != 0, "%s %s", r.method, r.path)
+	}
 }
