@@ -22,7 +22,7 @@ func TestSecretsAreFoundInAnySpelling(t *testing.T) {
 	require.NoError(t, disclosure.Record("whsec_"+encoded))
 	require.NoError(t, disclosure.RecordPassword("postgres://txn:correct-horse-battery@127.0.0.1/db"))
 	for _, leak := range []string{
-		"whsec_" + encoded, encoded, string(raw), hex.EncodeToString(raw), fmt.Sprint(raw), fmt.Sprintf("%q", raw),
+		"whsec_" + encoded, encoded, string(raw), hex.EncodeToString(raw), fmt.Sprintf("%d", raw), fmt.Sprintf("%q", raw),
 		"password=correct-horse-battery",
 	} {
 		for _, text := range []string{leak, "a line\n{\"message\":\"" + leak + "\"}\n"} {

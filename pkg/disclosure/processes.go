@@ -1,6 +1,7 @@
 package disclosure
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func parents() map[string]string {
 		}
 		// The name, in parentheses, may have anything in it; behind it come the state and
 		// the parent (proc(5)).
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if len(fields) > 1 {
 			of[filepath.Base(filepath.Dir(path))] = fields[1]
 		}

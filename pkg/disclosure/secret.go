@@ -81,7 +81,7 @@ func spellings(secret string) []string {
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err == nil && (signing || len(raw) == 32) {
-		all = append(all, string(raw), hex.EncodeToString(raw), strings.Trim(fmt.Sprint(raw), "[]"))
+		all = append(all, string(raw), hex.EncodeToString(raw), strings.Trim(fmt.Sprintf("%d", raw), "[]"))
 	}
 	return all
 }

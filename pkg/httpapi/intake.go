@@ -63,9 +63,9 @@ func newRoom(capacity int64) *room {
 	return &room{capacity: capacity, of: make(map[models.BusinessID]int64)}
 }
 
-// enter waits for room until patience is over or ctx ends. Errors:
+// enter waits for room until patience is over, or ctx. Errors:
 // errs.Unavailable.
-func (r *room) enter(ctx context.Context, business models.BusinessID, size int64, patience time.Duration) error {
+func (r *room) enter(ctx context.Context, business models.BusinessID, size int64) error {
 	v := &visit{business: business, size: size, admitted: make(chan struct{})}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, v)
@@ -76,7 +76,7 @@ func (r *room) enter(ctx context.Context, business models.BusinessID, size int64
 		return nil
 	default:
 	}
-	end := time.NewTimer(patience)
+	end := time.NewTimer(roomPatience)
 	defer end.Stop()
 	select {
 	case <-v.admitted:
@@ -207,7 +207,7 @@ func (a *admission) take(ctx context.Context, size int64) error {
 }
 
 func (a *admission) enter(ctx context.Context, in *room, size int64) error {
-	if err := in.enter(ctx, a.business, size, roomPatience); err != nil {
+	if err := in.enter(ctx, a.business, size); err != nil {
 		return err
 	}
 	a.in, a.size = in, size
