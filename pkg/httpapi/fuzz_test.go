@@ -70,7 +70,7 @@ func FuzzDecodeBatch(f *testing.F) {
 	for _, seed := range []string{
 		`{"transactions":[` + item + `,` + item + `]}`, `{"atomic":false,"transactions":[{},null]}`, `{"transactions":null}`, `{"transactions":{}}`,
 		`{"transactions":[` + strings.Repeat(`{},`, 1000) + `{}]}`, `{"transactions":[` + strings.Repeat(`{},`, 999) + `{}`,
-		`{"transactions":[{"metadata":{` + strings.Repeat(`"a":"",`, 100) + `"b":""}}]}`, `{"transactions":[],"transactions":[]}`,
+		`{"transactions":[{"metadata":{` + manyPairs(101) + `}}]}`, `{"transactions":[],"transactions":[]}`,
 	} {
 		f.Add([]byte(seed))
 	}
