@@ -7,6 +7,7 @@ PACKAGES       ?= ./...
 TESTFLAGS      ?=
 ARGS           ?=
 SOAK           ?= 10m
+FUZZ           ?= 30s
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -19,7 +20,7 @@ LDFLAGS := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT) -X 
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image run test soak lint bench clean
+.PHONY: help build image run test fuzz soak lint bench clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +48,16 @@ ifeq ($(PACKAGES),./...)
 	cd helm && CGO_ENABLED=0 $(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
 endif
 
-soak: ## Look for what only time finds: random histories, faults, plans on a million rows (SOAK=10m)
+# One target at a time, which is all that go test can. What fails is kept in testdata/fuzz: commit it.
+fuzz: ## Look for input that nobody thought of (FUZZ=30s for each target)
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z]*' pkg | sed 's/:func / /' | sort | while read -r file target; do \
+		echo "$$target …" >&2; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) "./$$(dirname "$$file")" || exit 1; \
+	done
+
+soak: ## Look for what only time finds: random histories, abuse, faults, plans on a million rows (SOAK=10m)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -run TestLinearizable ./cmd/api -soak $(SOAK)
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=0 -count=1 -v -parallel 1 -run TestAbuse ./cmd/api -soak $(SOAK)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test $(RACE) -timeout=0 -count=1 -v -parallel 1 ./cmd/dispatcher -soak $(SOAK)
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestListsWalkTheirIndexes ./pkg/ledger -plan-rows 1000000
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestPlansOfReplays ./pkg/outbox -replay-rows 1000000

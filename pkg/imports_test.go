@@ -30,6 +30,7 @@ var banned = []struct {
 	{".", module + "pkg/apitest", "test servers never get into a program", []string{"pkg/apitest"}},
 	{".", module + "pkg/devstack", "private servers are for tests and txnctl dev", []string{"pkg/devstack", "pkg/dbtest", "pkg/apitest", "cmd/txnctl", "bench"}},
 	{".", module + "pkg/telemetry/telemetrytest", "a collector for tests never gets into a program", []string{"pkg/telemetry/telemetrytest"}},
+	{".", module + "pkg/disclosure", "the search for secrets never gets into a program", []string{"pkg/disclosure", "pkg/devstack/testrun", "pkg/dbtest", "pkg/apitest", "pkg/telemetry/telemetrytest"}},
 	{".", "go.opentelemetry.io/otel/sdk", "spans are sampled and sent in one place", []string{"pkg/telemetry"}},
 	{".", "go.opentelemetry.io/otel/exporters", "spans are sampled and sent in one place", []string{"pkg/telemetry"}},
 	{".", "github.com/stretchr/testify", "assertions are for tests", []string{"pkg/dbtest", "pkg/apitest", "pkg/telemetry/telemetrytest"}},

@@ -22,8 +22,8 @@ import (
 	"github.com/txn-service/txn/pkg/ledger"
 )
 
-// soak is how long the model test goes on; by default it is short.
-var soak = flag.Duration("soak", 0, "how long TestLinearizable draws histories; 0: a few")
+// soak is how long the model test and those of abuse go on; by default they are short.
+var soak = flag.Duration("soak", 0, "how long TestLinearizable draws histories, or all tests of abuse together go on; 0: as short as they can")
 
 const shortHistories = 12
 

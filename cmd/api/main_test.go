@@ -24,7 +24,12 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	goleak.VerifyTestMain(m, dbtest.IgnoreServers())
+	goleak.VerifyTestMain(m, dbtest.IgnoreServers(), goleak.Cleanup(func(code int) {
+		if dir := builtIn.Load(); dir != nil {
+			_ = os.RemoveAll(*dir)
+		}
+		os.Exit(code)
+	}))
 }
 
 func program(t *testing.T, environment []string, args ...string) *exec.Cmd {

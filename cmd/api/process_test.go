@@ -13,13 +13,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
-// process is a real API process.
+// process is a real API process. Neither what it writes nor its command line may
+// tell a secret.
 type process struct {
 	url     string
 	command *exec.Cmd
 	exited  chan error
+	written buffer
+	// silent is closed when nothing more will be written.
+	silent chan struct{}
 }
 
 // spawn starts a process and waits until it listens.
@@ -34,14 +40,15 @@ func spawn(t *testing.T, databaseURL string, environment ...string) *process {
 // launch starts an API and waits until it listens.
 func launch(t *testing.T, command *exec.Cmd) *process {
 	t.Helper()
-	p := &process{command: command, exited: make(chan error, 1)}
-	p.command.Stderr = os.Stderr
+	require.NoError(t, disclosure.Record(encryptionKey))
+	p := &process{command: command, exited: make(chan error, 1), silent: make(chan struct{})}
+	p.command.Stderr = io.MultiWriter(os.Stderr, &p.written)
 	out, err := p.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.command.Start())
 	listening := make(chan string, 1)
 	go func() {
-		lines := bufio.NewScanner(out)
+		lines := bufio.NewScanner(io.TeeReader(out, &p.written))
 		for lines.Scan() {
 			var line struct{ Message, API string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "listening" {
@@ -49,8 +56,13 @@ func launch(t *testing.T, command *exec.Cmd) *process {
 			}
 		}
 		p.exited <- p.command.Wait()
+		close(p.silent)
 	}()
-	t.Cleanup(func() { p.kill() })
+	t.Cleanup(func() {
+		p.kill()
+		<-p.silent
+		require.Empty(t, disclosure.In(p.written.String()), "the process has written secrets")
+	})
 	select {
 	case p.url = <-listening:
 	case err := <-p.exited:
@@ -58,6 +70,7 @@ func launch(t *testing.T, command *exec.Cmd) *process {
 	case <-time.After(30 * time.Second):
 		require.FailNow(t, "the process does not listen")
 	}
+	require.Empty(t, disclosure.InCommandLines(p.command.Process.Pid), "everybody sees secrets")
 	return p
 }
 
@@ -88,5 +101,8 @@ func (c *client) call(method, url, idempotencyKey, body string) (int, http.Heade
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode < http.StatusBadRequest {
+		err = disclosure.Learn(string(text))
+	}
 	return res.StatusCode, res.Header, text, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/config"
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 const encryptionKey = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI="
@@ -67,7 +68,10 @@ func start(t *testing.T, c config.Config) (admin string, stop func() error, log 
 			return context.DeadlineExceeded
 		}
 	})
-	t.Cleanup(func() { require.NoError(t, stop()) })
+	t.Cleanup(func() {
+		require.NoError(t, stop())
+		require.Empty(t, disclosure.In(log.String()), "the log tells secrets")
+	})
 	return admin, stop, log
 }
 

@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/txn-service/txn/pkg/disclosure"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/webhook"
 )
@@ -79,6 +80,7 @@ func (w *world) register(url string, change ...func(*webhook.Fields)) (id models
 	}
 	row, secret, err := w.store.Create(w.db.Gorm, w.business, fields)
 	require.NoError(w.t, err)
+	require.NoError(w.t, disclosure.Record(secret))
 	return row.ID, secret
 }
 

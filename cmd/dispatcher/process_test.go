@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 // soak is how long the fault tests go on; by default they are short.
@@ -42,28 +45,33 @@ const testSlots = 64
 // outcomes that waited to be written or were being written.
 const mostDuplicates = testSlots + 2*256
 
-// process is a real dispatcher process.
+// process is a real dispatcher process. Neither what it writes nor its command line
+// may tell a secret.
 type process struct {
 	command *exec.Cmd
 	exited  chan error
+	written buffer
+	// silent is closed when nothing more will be written.
+	silent chan struct{}
 }
 
 // spawn starts a process and waits until it has started.
 func spawn(t *testing.T, databaseURL string, environment ...string) *process {
 	t.Helper()
-	p := &process{exited: make(chan error, 1)}
+	require.NoError(t, disclosure.Record(encryptionKey))
+	p := &process{exited: make(chan error, 1), silent: make(chan struct{})}
 	p.command = program(t, append([]string{
 		"TXN_DATABASE_URL=" + databaseURL, "TXN_SECURITY_ENCRYPTION_KEYS=" + encryptionKey,
 		"TXN_DISPATCHER_ADMIN_LISTEN=", "TXN_DISPATCHER_SLOTS=" + strconv.Itoa(testSlots), "TXN_WEBHOOKS_ALLOW_INSECURE=true",
 		"TXN_WEBHOOKS_RETRY_SCHEDULE=100ms,200ms,1s,1s,2s,2s,5s,5s,10s,10s,10s",
 	}, environment...))
-	p.command.Stderr = os.Stderr
+	p.command.Stderr = io.MultiWriter(os.Stderr, &p.written)
 	out, err := p.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.command.Start())
 	listening := make(chan struct{}, 1)
 	go func() {
-		lines := bufio.NewScanner(out)
+		lines := bufio.NewScanner(io.TeeReader(out, &p.written))
 		for lines.Scan() {
 			var line struct{ Message string }
 			if json.Unmarshal(lines.Bytes(), &line) != nil {
@@ -74,13 +82,19 @@ func spawn(t *testing.T, databaseURL string, environment ...string) *process {
 			}
 		}
 		p.exited <- p.command.Wait()
+		close(p.silent)
 	}()
-	t.Cleanup(func() { _ = p.command.Process.Kill() })
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill()
+		<-p.silent
+		require.Empty(t, disclosure.In(p.written.String()), "the process has written secrets")
+	})
 	select {
 	case <-listening:
 	case <-time.After(time.Minute):
 		require.FailNow(t, "the process does not start")
 	}
+	require.Empty(t, disclosure.InCommandLines(p.command.Process.Pid), "everybody sees secrets")
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 // Secrets are rotated under load (F14). Who still has the one before can verify
@@ -25,6 +26,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		time.Sleep(scaled(0, 15*time.Second)) // few may be in their grace period at once
 		_, next, err := w.store.RotateSecret(w.db.Gorm, w.business, e.id, time.Minute)
 		require.NoError(t, err)
+		require.NoError(t, disclosure.Record(next))
 		former, latter := verifier(t, current), verifier(t, next)
 		var both atomic.Int64
 		var signs atomic.Bool

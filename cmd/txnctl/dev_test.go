@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/devstack"
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 // startupTimeout bounds one start of everything on a machine busy with tests.
@@ -135,6 +136,9 @@ func startDev(t *testing.T, dir string, args ...string) *devRun {
 	line, rest, _ := strings.Cut(run.out.String(), "\n")
 	require.Empty(t, rest, "one line and nothing else")
 	require.NoError(t, json.Unmarshal([]byte(line), &run.ready), line)
+	require.NoError(t, disclosure.Record(run.ready.APIKey))
+	require.NoError(t, disclosure.RecordPassword(run.ready.DatabaseURL))
+	require.Empty(t, disclosure.InCommandLines(run.cmd.Process.Pid), "everybody sees secrets")
 	return run
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/disclosure"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/webhook"
 )
@@ -37,9 +38,10 @@ func (v vault) with(t *testing.T, keys ...byte) *cli {
 	t.Helper()
 	texts := make([]string, len(keys))
 	for i, key := range keys {
-		texts[i] = fmt.Sprintf("%q", base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{key}, 32)))
+		texts[i] = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{key}, 32))
 	}
-	text := fmt.Sprintf("database: {url: %q}\nsecurity: {encryption_keys: [%s]}\n", v.url, strings.Join(texts, ", "))
+	require.NoError(t, disclosure.Record(texts...))
+	text := fmt.Sprintf("database: {url: %q}\nsecurity: {encryption_keys: [%s]}\n", v.url, `"`+strings.Join(texts, `", "`)+`"`)
 	return &cli{config: configText(t, text), db: v.db}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/disclosure"
 	"github.com/txn-service/txn/pkg/models"
 )
 
@@ -60,6 +61,8 @@ func (c *cli) execute(t *testing.T, ctx context.Context, in string, terminal boo
 	var out, errOut bytes.Buffer
 	s := &session{in: strings.NewReader(in), out: &out, err: &errOut, terminal: terminal}
 	code := execute(ctx, s, append([]string{"--config", c.config}, args...))
+	require.NoError(t, disclosure.Learn(out.String()))
+	require.Empty(t, disclosure.In(errOut.String()), "secrets are for standard output")
 	return result{code: code, out: out.String(), err: errOut.String()}
 }
 

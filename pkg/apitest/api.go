@@ -3,6 +3,7 @@ package apitest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"net"
 	"net/http"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/disclosure"
 	"github.com/txn-service/txn/pkg/httpapi"
 	"github.com/txn-service/txn/pkg/httpapi/middleware"
 	"github.com/txn-service/txn/pkg/ledger"
@@ -74,6 +76,7 @@ func New(tb testing.TB, options ...Options) *API {
 	require.NoError(tb, err)
 	tb.Cleanup(db.Close)
 	a := &API{DatabaseURL: o.DatabaseURL, DB: db, Metrics: prometheus.NewRegistry(), log: &logBuffer{}}
+	tb.Cleanup(func() { a.requireDiscretion(tb) }) // when everything has ended
 	a.server, err = httpapi.New(a.deps(tb, o))
 	require.NoError(tb, err)
 	a.serve(tb)
@@ -94,7 +97,9 @@ func (a *API) deps(tb testing.TB, o Options) httpapi.Deps {
 	require.NoError(tb, err)
 	proxies, err := middleware.ParseProxies(o.TrustedProxies)
 	require.NoError(tb, err)
-	keyring, err := webhook.NewKeyring([][]byte{bytes.Repeat([]byte{7}, 32)})
+	encryptionKey := bytes.Repeat([]byte{7}, 32)
+	require.NoError(tb, disclosure.Record(base64.StdEncoding.EncodeToString(encryptionKey)))
+	keyring, err := webhook.NewKeyring([][]byte{encryptionKey})
 	require.NoError(tb, err)
 	book := ledger.New(a.DB, ledger.Options{}, log)
 	tb.Cleanup(func() {

@@ -83,7 +83,9 @@ func (a *API) Try(tb testing.TB, method, path string, body any, options ...Optio
 	if err != nil {
 		return nil, err
 	}
-	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: text}, answer.Body.Close()
+	response := &Response{Status: answer.StatusCode, Header: answer.Header, Body: text}
+	response.heed(tb)
+	return response, answer.Body.Close()
 }
 
 // NewKey returns a new idempotency key.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/audit"
+	"github.com/txn-service/txn/pkg/disclosure"
 	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/tenant"
 )
@@ -41,5 +42,6 @@ func (a *API) IssueKey(tb testing.TB, business models.BusinessID, scopes ...apik
 		issued, err = apikey.Issue(tb.Context(), tx, Operator, business, apikey.New{Name: "test", Scopes: scopes})
 		return err
 	}))
+	require.NoError(tb, disclosure.Record(issued.Secret))
 	return issued.Secret
 }

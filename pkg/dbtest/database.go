@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/devstack"
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 const (
@@ -70,6 +71,7 @@ func open(t testing.TB, server string, drop bool) *Database {
 	}
 	address, err := databaseURL(server, name)
 	require.NoError(t, err)
+	require.NoError(t, disclosure.RecordPassword(address))
 	config, err := pgxpool.ParseConfig(address)
 	require.NoError(t, err)
 	config.MaxConns = maxConns

@@ -11,6 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 const (
@@ -29,6 +31,7 @@ func Redis(t testing.TB) (address string) {
 	t.Helper()
 	server, err := sharedRedis()
 	require.NoError(t, err)
+	require.NoError(t, disclosure.RecordPassword(server))
 	options, err := redis.ParseURL(server)
 	require.NoError(t, err, redisVariable)
 	ctx, cancel := context.WithTimeout(t.Context(), claimTimeout)

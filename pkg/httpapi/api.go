@@ -49,6 +49,7 @@ type API struct {
 	Deps
 	health  *health
 	waiters *waiters
+	intake  *intake
 	engine  *gin.Engine
 }
 
@@ -69,7 +70,7 @@ func New(deps Deps) (*API, error) {
 	if deps.AfterCommit == nil {
 		deps.AfterCommit = func() {}
 	}
-	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), waiters: newWaiters(), engine: gin.New()}
+	a := &API{Deps: deps, health: newHealth(deps.DB, deps.Counters, deps.Log), waiters: newWaiters(), intake: newIntake(), engine: gin.New()}
 	a.engine.RedirectTrailingSlash = false
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.Use(middleware.Observe(a.Log, a.Metrics, a.Proxies))

@@ -24,7 +24,7 @@ type newAPIKey struct {
 	Keyed
 	Name string `json:"name"`
 	// Scopes defaults to all but keys:manage.
-	Scopes *[]string `json:"scopes"`
+	Scopes *texts `json:"scopes"`
 	// ExpiresAt defaults to never.
 	ExpiresAt *string `json:"expires_at"`
 }

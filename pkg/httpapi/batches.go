@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -17,9 +18,12 @@ import (
 type newBatch struct {
 	Keyed
 	// Atomic defaults to true. Null, by which a program may mean false, is refused.
-	Atomic       required[bool]   `json:"atomic,omitzero"`
-	Transactions []newTransaction `json:"transactions"`
+	Atomic       required[bool] `json:"atomic,omitzero"`
+	Transactions batchItems     `json:"transactions"`
 }
+
+// tooManyItems is what the ledger says too, to those that it sees.
+var tooManyItems = fmt.Sprintf("must have at most %d items", ledger.MaxBatchItems)
 
 // batchItem is what became of one item of an independent batch.
 type batchItem struct {

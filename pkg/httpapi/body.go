@@ -63,22 +63,41 @@ func (r bodyID[P]) read(field string) (models.ID[P], error) {
 // would be read as an empty string, and is refused.
 type pairs models.Metadata
 
+// maxPairs is where reading pairs stops. What has somewhat too many is told how
+// many it may have; a body of nothing else would fill many times its own memory.
+const maxPairs = 2 * models.MaxMetadataPairs
+
 // UnmarshalJSONFrom reads the object or null (json.UnmarshalerFrom).
 func (p *pairs) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
-	var values map[string]*string
-	if err := json.UnmarshalDecode(decoder, &values, strict); err != nil {
+	*p = nil
+	if decoder.PeekKind() != '{' {
+		return json.UnmarshalDecode(decoder, (*map[string]string)(p), strict)
+	}
+	at := decoder.StackPointer()
+	if _, err := decoder.ReadToken(); err != nil {
 		return err
 	}
-	*p = nil
-	if len(values) == 0 {
-		return nil
-	}
-	*p = make(pairs, len(values))
-	for key, value := range values {
+	for decoder.PeekKind() != '}' {
+		if len(*p) == maxPairs {
+			return excess(at, "has too many pairs")
+		}
+		name, err := decoder.ReadToken()
+		if err != nil {
+			return err
+		}
+		key := name.String()
+		var value *string
+		if err := json.UnmarshalDecode(decoder, &value, strict); err != nil {
+			return err
+		}
 		if value == nil {
-			return valueError("must be an object whose values are strings")
+			return &json.SemanticError{JSONPointer: at, Err: valueError("must be an object whose values are strings")}
+		}
+		if *p == nil {
+			*p = make(pairs)
 		}
 		(*p)[key] = *value
 	}
-	return nil
+	_, err := decoder.ReadToken()
+	return err
 }

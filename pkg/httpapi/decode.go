@@ -56,14 +56,11 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 	if mediaType != nil && (c.Request.ContentLength >= 0 || len(c.Request.Header["Content-Type"]) > 0) {
 		return mediaType
 	}
-	if c.Request.ContentLength > most {
-		return tooLarge(c, most)
+	buffer, err := gather(c, most)
+	if err != nil {
+		return err
 	}
-	buffer := borrow()
 	defer release(buffer)
-	if _, err := buffer.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, most)); err != nil {
-		return unreadable(c, err, most)
-	}
 	switch {
 	case buffer.Len() == 0 && optional:
 		return nil
@@ -78,6 +75,51 @@ func read(c *gin.Context, most int64, optional bool, into any) error {
 	// Into a struct, null is read as nothing.
 	if bytes.Equal(bytes.TrimSpace(buffer.Bytes()), []byte("null")) {
 		return invalidRequest(nil, "", "must be an object")
+	}
+	return nil
+}
+
+// gather reads the body and takes room for it beforehand: for what the request says
+// that it has, or in steps when it does not say. The caller releases the buffer.
+func gather(c *gin.Context, most int64) (*bytes.Buffer, error) {
+	told := c.Request.ContentLength
+	if told > most {
+		return nil, tooLarge(c, most)
+	}
+	steps := []int64{told}
+	if told < 0 {
+		steps = []int64{slightBody, modestBody, most}
+	}
+	buffer := borrow()
+	if err := fill(c, buffer, http.MaxBytesReader(c.Writer, c.Request.Body, most), steps); err != nil {
+		release(buffer)
+		var over *http.MaxBytesError
+		if errors.As(err, &over) {
+			return nil, tooLarge(c, most)
+		}
+		return nil, err
+	}
+	return buffer, nil
+}
+
+// fill reads the body to its end. steps are how much is read before there is room
+// for more, in bytes.
+func fill(c *gin.Context, buffer *bytes.Buffer, body io.Reader, steps []int64) error {
+	for _, size := range steps {
+		if err := admissionOf(c).take(c.Request.Context(), size); err != nil {
+			return refuse(c, err)
+		}
+		buffer.Grow(int(size) - buffer.Len() + bytes.MinRead) // at once: doubling would take three times as much
+		switch _, err := io.CopyN(buffer, body, size-int64(buffer.Len())); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return errs.Wrap(err, errs.InvalidRequest, "the body ended early")
+		}
+	}
+	// There is more, or only its end.
+	if _, err := buffer.ReadFrom(body); err != nil {
+		return errs.Wrap(err, errs.InvalidRequest, "the body ended early")
 	}
 	return nil
 }
@@ -116,26 +158,23 @@ func checkMediaType(r *http.Request) error {
 	return errs.New(errs.UnsupportedMediaType, "send the body with Content-Type: application/json")
 }
 
-func unreadable(c *gin.Context, err error, most int64) error {
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
-		return tooLarge(c, most)
-	}
-	return errs.Wrap(err, errs.InvalidRequest, "the body ended early")
-}
-
-// maxDrained is how much is read of a body that is too large, in bytes. Many
+// maxDrained is how much is read of a body that is refused, in bytes. Many
 // clients look at no answer before they have sent everything, and would report a
 // broken connection instead of the reason. Those that expect 100 (Continue) listen.
 const maxDrained = 4 * maxBatchBody
 
 func tooLarge(c *gin.Context, most int64) error {
+	return refuse(c, errs.New(errs.BodyTooLarge, "the body may have at most %d bytes", most))
+}
+
+// refuse ends a request whose body is not read, or not to its end.
+func refuse(c *gin.Context, err error) error {
 	c.Header("Connection", "close")
 	if c.Request.ContentLength <= maxDrained && c.GetHeader("Expect") == "" {
 		// An error here is a caller who hung up: there is nobody to tell.
 		_, _ = io.CopyN(io.Discard, c.Request.Body, maxDrained)
 	}
-	return errs.New(errs.BodyTooLarge, "the body may have at most %d bytes", most)
+	return err
 }
 
 // decodeError says which field cannot be read and why, in terms of JSON.
@@ -145,6 +184,10 @@ func decodeError(err error, body []byte) error {
 		return syntaxError(err)
 	}
 	field := fieldName(semantic.JSONPointer)
+	var beyond excessError
+	if errors.As(err, &beyond) {
+		return errs.Invalid(field, "%s", beyond)
+	}
 	if errors.Is(err, models.ErrBadID) {
 		// The id can be read, it is only none; but what follows must be readable too.
 		if err := readable(body); err != nil {

@@ -154,6 +154,59 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// manyPairs are members of an object.
+func manyPairs(n int) string {
+	pairs := make([]string, n)
+	for i := range pairs {
+		pairs[i] = fmt.Sprintf(`"%d":""`, i)
+	}
+	return strings.Join(pairs, ",")
+}
+
+// What has more parts than anything may have is not read to its end: not even that
+// it is no JSON is seen.
+func TestDecodeStopsWhereItIsTooMuch(t *testing.T) {
+	t.Parallel()
+	texts := func(n int) string { return strings.Repeat(`"a",`, n-1) + `"a"` }
+	for name, test := range map[string]struct {
+		into        func() any
+		body, field string
+	}{
+		"metadata":    {func() any { return new(newTransaction) }, `{"metadata":{` + manyPairs(101) + `,nonsense`, "metadata"},
+		"headers":     {func() any { return new(newWebhook) }, `{"headers":{` + manyPairs(101) + `,nonsense`, "headers"},
+		"event types": {func() any { return new(newWebhook) }, `{"event_types":[` + texts(101) + `,nonsense`, "event_types"},
+		"scopes":      {func() any { return new(newAPIKey) }, `{"scopes":[` + texts(101) + `,nonsense`, "scopes"},
+		"items":       {func() any { return new(newBatch) }, `{"transactions":[` + strings.Repeat(`{},`, 1000) + `{},nonsense`, "transactions"},
+		"within an item": {
+			func() any { return new(newBatch) },
+			`{"transactions":[{},{"metadata":{` + manyPairs(101) + `,nonsense`, "transactions[1].metadata",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, func(c *gin.Context) error {
+				if err := decodeWithin(c, maxBatchBody, test.into()); err != nil {
+					return err
+				}
+				return respondNothing(c)
+			})
+			r := sendJSON(t, url, test.body)
+			require.Equal(t, http.StatusUnprocessableEntity, r.Status, r.body)
+			require.Equal(t, errs.ValidationFailed, r.Code)
+			require.Equal(t, test.field, r.field(), r.body)
+		})
+	}
+	var into newTransaction
+	url := serve(t, func(c *gin.Context) error {
+		if err := decode(c, &into); err != nil {
+			return err
+		}
+		return respondNothing(c)
+	})
+	require.Equal(t, http.StatusNoContent, sendJSON(t, url, `{"metadata":{`+manyPairs(100)+`}}`).Status, "the ledger says how many there may be")
+	require.Len(t, into.Metadata, 100)
+}
+
 func TestDecodeMediaType(t *testing.T) {
 	t.Parallel()
 	var got sample

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/ledger"
 )
 
 // What is accepted is JSON to everybody, and what is refused says why.
@@ -60,5 +61,35 @@ func FuzzCursor(f *testing.F) {
 		}
 		require.Len(t, position, size)
 		require.Equal(t, cursor, encodeCursor(list, position))
+	})
+}
+
+// However a batch is written, no more is read of it than a batch may have.
+func FuzzDecodeBatch(f *testing.F) {
+	item := `{"type":"credit","amount":1,"destination_account_id":"acct_01h455vb4pex5vsknk084sn02q"}`
+	for _, seed := range []string{
+		`{"transactions":[` + item + `,` + item + `]}`, `{"atomic":false,"transactions":[{},null]}`, `{"transactions":null}`, `{"transactions":{}}`,
+		`{"transactions":[` + strings.Repeat(`{},`, 1000) + `{}]}`, `{"transactions":[` + strings.Repeat(`{},`, 999) + `{}`,
+		`{"transactions":[{"metadata":{` + manyPairs(101) + `}}]}`, `{"transactions":[],"transactions":[]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, _ := gin.CreateTestContext(httptest.NewRecorder())
+		c.Request = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(string(body)))
+		c.Request.Header.Set("Content-Type", "application/json")
+		var into newBatch
+		err := decodeWithin(c, maxBatchBody, &into)
+		require.LessOrEqual(t, len(into.Transactions), ledger.MaxBatchItems)
+		for _, item := range into.Transactions {
+			require.LessOrEqual(t, len(item.Metadata), maxPairs)
+		}
+		if err != nil {
+			require.Contains(t, []errs.Code{errs.InvalidRequest, errs.ValidationFailed, errs.BodyTooLarge}, errs.CodeOf(err), "%v", err)
+			return
+		}
+		var object struct{ Transactions []stdjson.RawMessage }
+		require.NoError(t, stdjson.Unmarshal(body, &object))
+		require.Len(t, into.Transactions, len(object.Transactions))
 	})
 }

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,41 +18,53 @@ import (
 	"github.com/txn-service/txn/pkg/apikey"
 	"github.com/txn-service/txn/pkg/apitest"
 	"github.com/txn-service/txn/pkg/errs"
+	"github.com/txn-service/txn/pkg/models"
 )
 
 // requestBodies are acceptable bodies of the operations that take one, by operation
 // id, in which {kind} stands for an id of the caller's own. An operation that is
 // new in the document fails the tests here until it has a line.
-var requestBodies = map[string]string{
-	"createAccount":       `{"name":"Another"}`,
-	"updateAccount":       `{"name":"Renamed"}`,
-	"createTransaction":   `{"type":"transfer","amount":1,"source_account_id":"{acct}","destination_account_id":"{acct2}"}`,
-	"createBatch":         `{"transactions":[{"type":"transfer","amount":1,"source_account_id":"{acct}","destination_account_id":"{acct2}"}]}`,
-	"reverseTransaction":  `{"amount":1}`,
-	"createHold":          `{"account_id":"{acct}","destination_account_id":"{acct2}","amount":1}`,
-	"captureHold":         `{"amount":1}`,
-	"voidHold":            `{}`,
-	"createWebhook":       `{"url":"http://127.0.0.1:9/another"}`,
-	"updateWebhook":       `{"description":"Renamed"}`,
-	"rotateWebhookSecret": `{"grace_period_seconds":60}`,
-	"testWebhook":         `{}`,
-	"replayWebhook":       `{}`,
-	"replayEvent":         `{"webhook_id":"{wh}"}`,
-	"replayDelivery":      `{}`,
-	"createReplay":        `{"webhook_id":"{wh}"}`,
-	"cancelReplay":        `{}`,
-	"createAPIKey":        `{"name":"Another","scopes":["accounts:read"]}`,
-	"rotateAPIKey":        `{}`,
+var requestBodies = map[string][]string{
+	"createAccount": {`{"name":"Another"}`},
+	"updateAccount": {`{"name":"Renamed"}`},
+	"createTransaction": {
+		`{"type":"transfer","amount":1,"source_account_id":"{acct}","destination_account_id":"{acct2}"}`,
+		`{"type":"credit","amount":1,"destination_account_id":"{acct}"}`,
+		`{"type":"debit","amount":1,"source_account_id":"{acct}"}`,
+	},
+	"createBatch": {
+		`{"transactions":[{"type":"transfer","amount":1,"source_account_id":"{acct}","destination_account_id":"{acct2}"}]}`,
+		`{"atomic":false,"transactions":[{"type":"transfer","amount":1,"source_account_id":"{acct}","destination_account_id":"{acct2}"}]}`,
+	},
+	"reverseTransaction":  {`{"amount":1}`},
+	"createHold":          {`{"account_id":"{acct}","destination_account_id":"{acct2}","amount":1}`, `{"account_id":"{acct}","amount":1}`},
+	"captureHold":         {`{"amount":1}`},
+	"voidHold":            {`{}`},
+	"createWebhook":       {`{"url":"http://127.0.0.1:9/another"}`},
+	"updateWebhook":       {`{"description":"Renamed"}`},
+	"rotateWebhookSecret": {`{"grace_period_seconds":60}`},
+	"testWebhook":         {`{}`},
+	"replayWebhook":       {`{}`, `{"since":"2026-01-01T00:00:00Z"}`},
+	"replayEvent":         {`{"webhook_id":"{wh}"}`, `{}`},
+	"replayDelivery":      {`{}`},
+	"createReplay":        {`{"webhook_id":"{wh}"}`, `{"webhook_id":"{wh}","since":"2026-01-01T00:00:00Z"}`},
+	"cancelReplay":        {`{}`},
+	"createAPIKey":        {`{"name":"Another","scopes":["accounts:read"]}`},
+	"rotateAPIKey":        {`{}`},
 }
 
-// operation is one of the document that needs an API key.
+// operation is one of the document that needs an API key, with one of its bodies.
 type operation struct {
 	*openapi3.Operation
 
 	method, path string
 	// scope is empty when any key will do.
 	scope apikey.Scope
+	// body is empty for an operation that takes none.
+	body string
 }
+
+func (o operation) String() string { return strings.TrimSpace(o.method + " " + o.path + " " + o.body) }
 
 // position is a place of a request where an id of a kind stands: "path", a query
 // parameter, or the way to a member of the body.
@@ -72,7 +85,8 @@ func (p position) String() string {
 	}
 }
 
-// guarded lists what the document has under /v1.
+// guarded lists what the document has under /v1, once per body, and what deletes
+// last.
 func guarded(t *testing.T) []operation {
 	t.Helper()
 	var operations []operation
@@ -82,15 +96,21 @@ func guarded(t *testing.T) []operation {
 				continue
 			}
 			scope, _ := o.Extensions["x-required-scope"].(string)
-			operations = append(operations, operation{o, method, path, apikey.Scope(scope)})
+			bodies := []string{""}
 			if o.RequestBody != nil {
 				require.Contains(t, requestBodies, o.OperationID, "what does it take?")
+				bodies = requestBodies[o.OperationID]
+			}
+			for _, body := range bodies {
+				operations = append(operations, operation{o, method, path, apikey.Scope(scope), body})
 			}
 		}
 	}
-	require.GreaterOrEqual(t, len(operations), 40)
-	slices.SortFunc(operations, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
-	return operations
+	require.GreaterOrEqual(t, len(operations), 47)
+	slices.SortFunc(operations, func(a, b operation) int { return strings.Compare(a.path+a.method+a.body, b.path+b.method+b.body) })
+	deletes := func(o operation) bool { return o.method == http.MethodDelete }
+	return slices.Concat(slices.DeleteFunc(slices.Clone(operations), deletes),
+		slices.DeleteFunc(operations, func(o operation) bool { return !deletes(o) }))
 }
 
 // positions lists where ids stand, by the patterns of the schemas.
@@ -106,25 +126,31 @@ func (o operation) positions(t *testing.T) []position {
 			found = append(found, position{kind: kind})
 		case kind != "" && p.Value.In == "query":
 			found = append(found, position{query: p.Value.Name, kind: kind})
+		default:
+			require.False(t, strings.HasSuffix(p.Value.Name, "_id"), "%s has no kind of id", p.Value.Name)
 		}
 	}
 	if o.RequestBody != nil {
 		schema := o.RequestBody.Value.Content.Get("application/json").Schema
-		found = append(found, members(schema.Value, nil)...)
+		found = append(found, members(t, schema.Value, nil)...)
 	}
 	return found
 }
 
-func members(schema *openapi3.Schema, at []string) []position {
+func members(t *testing.T, schema *openapi3.Schema, at []string) []position {
+	t.Helper()
+	require.Empty(t, slices.Concat(schema.AllOf, schema.AnyOf, schema.OneOf), "%v: these are not looked into", at)
 	var found []position
 	if kind := kindOf(schema); kind != "" {
 		found = append(found, position{body: at, kind: kind})
+	} else if len(at) > 0 {
+		require.False(t, strings.HasSuffix(at[len(at)-1], "_id"), "%v has no kind of id", at)
 	}
 	for name, property := range schema.Properties {
-		found = append(found, members(property.Value, append(slices.Clone(at), name))...)
+		found = append(found, members(t, property.Value, append(slices.Clone(at), name))...)
 	}
 	if schema.Items != nil {
-		found = append(found, members(schema.Items.Value, append(slices.Clone(at), "0"))...)
+		found = append(found, members(t, schema.Items.Value, append(slices.Clone(at), "0"))...)
 	}
 	return found
 }
@@ -193,16 +219,24 @@ func (b belongings) request(t *testing.T, o operation, at position, id string) (
 	if at.query != "" {
 		target += "?" + url.Values{at.query: {id}}.Encode()
 	}
-	template, takes := requestBodies[o.OperationID]
-	if !takes {
+	if o.body == "" {
 		return target, nil
 	}
 	var object any
-	require.NoError(t, json.Unmarshal([]byte(b.fill(template)), &object))
+	require.NoError(t, json.Unmarshal([]byte(b.fill(o.body)), &object))
 	if at.body != nil {
 		put(t, object, at.body, id)
 	}
 	return target, object
+}
+
+// has reports whether the operation's own body has something at a position, or may
+// have: only transactions say by their type which accounts they have.
+func (o operation) has(at position) bool {
+	if !strings.Contains(o.body, `"type":`) {
+		return true
+	}
+	return strings.Contains(o.body, `"`+at.body[len(at.body)-1]+`":`)
 }
 
 func put(t *testing.T, in any, at []string, id string) {
@@ -221,7 +255,9 @@ func put(t *testing.T, in any, at []string, id string) {
 	}
 }
 
-// contents is every row of the database; uses of keys are written behind.
+// contents is every row of the database, but for two things that callers cause
+// about themselves: uses of keys, which are written behind, and what became of
+// independent batches, which is kept even if all their items were refused.
 func contents(t *testing.T, api *apitest.API) map[string]string {
 	t.Helper()
 	rows, err := api.DB.Pool.Query(t.Context(), `SELECT table_name::text FROM information_schema.tables
@@ -238,7 +274,9 @@ func contents(t *testing.T, api *apitest.API) map[string]string {
 	for table := range digests {
 		var digest string
 		require.NoError(t, api.DB.Pool.QueryRow(t.Context(), fmt.Sprintf(
-			`SELECT md5(coalesce(string_agg(r, E'\n' ORDER BY r), '')) FROM (SELECT (to_jsonb(t) - 'last_used_at')::text AS r FROM %s t) x`, table)).Scan(&digest))
+			`SELECT md5(coalesce(string_agg(r, E'\n' ORDER BY r), '')) FROM (
+				SELECT (to_jsonb(t) - 'last_used_at')::text AS r FROM %s t WHERE to_jsonb(t)->>'scope' IS DISTINCT FROM $1) x`, table),
+			models.ScopeBatch).Scan(&digest))
 		digests[table] = digest
 	}
 	return digests
@@ -247,11 +285,15 @@ func contents(t *testing.T, api *apitest.API) map[string]string {
 // normal is an answer without what tells two requests apart.
 func normal(t *testing.T, res *apitest.Response, id string) string {
 	t.Helper()
-	text := strings.ReplaceAll(string(res.Body), id, "ID")
-	if request := res.Header.Get("X-Request-Id"); request != "" {
-		text = strings.ReplaceAll(text, request, "REQUEST")
-	}
-	return fmt.Sprint(res.Status, " ", text)
+	request := res.Header.Get("X-Request-Id")
+	require.NotEmpty(t, request)
+	header := res.Header.Clone()
+	header.Del("Date")
+	var text strings.Builder
+	fmt.Fprintln(&text, res.Status)
+	require.NoError(t, header.Write(&text))
+	text.Write(res.Body)
+	return strings.NewReplacer(id, "ID", request, "REQUEST").Replace(text.String())
 }
 
 // unknownID is well formed and names nothing.
@@ -267,6 +309,9 @@ func TestNoRequestReachesAnotherBusiness(t *testing.T) {
 	positions := 0
 	for _, o := range guarded(t) {
 		for _, at := range o.positions(t) {
+			if at.body != nil && !o.has(at) {
+				continue // of another kind of body
+			}
 			positions++
 			ask := func(id string) *apitest.Response {
 				target, body := caller.request(t, o, at, id)
@@ -275,29 +320,66 @@ func TestNoRequestReachesAnotherBusiness(t *testing.T) {
 			theirs, unknown := stranger.ids[at.kind], unknownID(at.kind)
 			require.NotEmpty(t, theirs, "the stranger has no %s", at.kind)
 			foreign, none := ask(theirs), ask(unknown)
-			require.Equal(t, normal(t, none, unknown), normal(t, foreign, theirs), "%s %s, %s", o.method, o.path, at)
-			require.Contains(t, []int{http.StatusNotFound, http.StatusOK}, foreign.Status, "%s %s, %s: %s", o.method, o.path, at, foreign.Body)
+			require.Equal(t, normal(t, none, unknown), normal(t, foreign, theirs), "%s, %s", o, at)
+			require.Contains(t, []int{http.StatusNotFound, http.StatusOK}, foreign.Status, "%s, %s: %s", o, at, foreign.Body)
 		}
 	}
-	require.Greater(t, positions, 35)
+	require.Greater(t, positions, 45)
 	require.Equal(t, before, contents(t, api))
 
-	// What names things otherwise: references, keys, cursors, metadata.
-	for _, target := range []string{
-		"/v1/accounts?reference=main", "/v1/transactions?reference=first", "/v1/accounts", "/v1/transactions", "/v1/holds", "/v1/webhooks",
-		"/v1/webhook-events", "/v1/webhook-deliveries", "/v1/webhook-replays", "/v1/api-keys",
-	} {
-		list := string(api.Do(t, "GET", target, nil, apitest.Key(caller.Key)).Require(t, http.StatusOK).Body)
+	// The same requests with the caller's own ids are none that nobody could make.
+	for _, o := range guarded(t) {
+		target, body := caller.request(t, o, position{}, "")
+		res := api.Do(t, o.method, target, body, apitest.Key(caller.Key))
+		require.True(t, res.Status < 300 || res.Status == http.StatusConflict, "%s: %d %s", o, res.Status, res.Body)
+	}
+}
+
+// What names things otherwise than by ids, or not at all, shows nothing of another
+// business (P6): lists, references, idempotency keys, metadata and cursors.
+func TestNoListShowsAnotherBusiness(t *testing.T) {
+	t.Parallel()
+	api := apitest.New(t)
+	caller, stranger := furnish(t, api), furnish(t, api)
+	for _, kind := range []string{"txn", "hold"} { // so that every list has a next page
+		path := map[string]string{"txn": "/v1/transactions", "hold": "/v1/holds"}[kind]
+		body := map[string]string{"txn": `{"type":"credit","amount":1,"destination_account_id":"{acct}"}`, "hold": `{"account_id":"{acct}","amount":1}`}[kind]
+		api.Do(t, "POST", path, stranger.fill(body), apitest.Key(stranger.Key), apitest.IdempotencyKey("theirs")).Require(t, http.StatusCreated)
+	}
+	requireOwn := func(target string, statuses ...int) {
+		res := api.Do(t, "GET", target, nil, apitest.Key(caller.Key))
+		require.Contains(t, statuses, res.Status, "%s: %s", target, res.Body)
 		for kind, id := range stranger.ids {
-			require.NotContains(t, list, id, "%s shows a %s of somebody else", target, kind)
+			require.NotContains(t, string(res.Body), id, "%s shows a %s of somebody else", target, kind)
 		}
-		require.NotContains(t, list, stranger.Business.String(), target)
+		require.NotContains(t, string(res.Body), stranger.Business.String(), target)
 	}
-	page := api.Do(t, "GET", "/v1/accounts?limit=1", nil, apitest.Key(stranger.Key)).String(t, "next_cursor")
-	list := string(api.Do(t, "GET", "/v1/accounts?limit=1&cursor="+url.QueryEscape(page), nil, apitest.Key(caller.Key)).Body)
-	for _, id := range stranger.ids {
-		require.NotContains(t, list, id, "by a cursor of somebody else")
+	pages := 0
+	for _, o := range guarded(t) {
+		isList := slices.ContainsFunc(o.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.Name == "cursor" })
+		if !isList {
+			continue
+		}
+		own := strings.ReplaceAll(o.path, "{id}", caller.ids["acct"])
+		requireOwn(own, http.StatusOK)
+		theirs := strings.ReplaceAll(o.path, "{id}", stranger.ids["acct"])
+		next, _ := api.Do(t, "GET", theirs+"?limit=1", nil, apitest.Key(stranger.Key)).Require(t, http.StatusOK).JSON(t)["next_cursor"].(string)
+		if next != "" {
+			pages++
+			// A cursor of a statement is one of its account, and refused elsewhere.
+			requireOwn(own+"?limit=1&cursor="+url.QueryEscape(next), http.StatusOK, http.StatusBadRequest)
+		}
 	}
+	require.GreaterOrEqual(t, pages, 4)
+	for _, filter := range []string{
+		"/v1/accounts?reference=main", "/v1/transactions?reference=first", "/v1/transactions?idempotency_key=theirs", "/v1/transactions?metadata[a]=1",
+	} {
+		requireOwn(filter, http.StatusOK)
+	}
+	// A key that another business has used is new here.
+	fresh := api.Do(t, "POST", "/v1/transactions", caller.fill(`{"type":"credit","amount":2,"destination_account_id":"{acct}"}`),
+		apitest.Key(caller.Key), apitest.IdempotencyKey("theirs")).Require(t, http.StatusCreated)
+	require.Empty(t, fresh.Header.Get("Idempotent-Replayed"))
 }
 
 // A key without the one scope that an operation requires is refused, whatever it
@@ -321,6 +403,14 @@ func TestEveryRouteWantsItsScope(t *testing.T) {
 		api.Do(t, o.method, target, body, apitest.Key(without[o.scope])).RequireProblem(t, http.StatusForbidden, errs.InsufficientScope)
 	}
 	require.Equal(t, before, contents(t, api))
+
+	// And the one scope is enough.
+	for _, o := range guarded(t) {
+		target, body := caller.request(t, o, position{}, "")
+		only := api.IssueKey(t, caller.Business, cmp.Or(o.scope, apikey.AccountsRead))
+		res := api.Do(t, o.method, target, body, apitest.Key(only))
+		require.True(t, res.Status < 300 || res.Status == http.StatusConflict, "%s: %d %s", o, res.Status, res.Body)
+	}
 }
 
 // Keys that are revoked or expired, made up or missing, and those of a suspended
@@ -350,7 +440,7 @@ func TestEveryRouteWantsAWorkingKey(t *testing.T) {
 		target, body := caller.request(t, o, position{}, "")
 		for _, why := range slices.Sorted(maps.Keys(refused)) {
 			res := api.Do(t, o.method, target, body, apitest.Key(refused[why]))
-			require.Equal(t, http.StatusUnauthorized, res.Status, "%s %s with a key that is %s: %s", o.method, o.path, why, res.Body)
+			require.Equal(t, http.StatusUnauthorized, res.Status, "%s with a key that is %s: %s", o, why, res.Body)
 			res.RequireProblem(t, http.StatusUnauthorized, errs.Unauthenticated)
 		}
 		target, body = suspended.request(t, o, position{}, "")

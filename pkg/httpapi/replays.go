@@ -25,10 +25,10 @@ const (
 
 // replayRange is the part of a body that says which deliveries are meant.
 type replayRange struct {
-	Since      *string   `json:"since,omitzero"`
-	Until      *string   `json:"until,omitzero"`
-	EventTypes *[]string `json:"event_types,omitzero"`
-	FailedOnly bool      `json:"failed_only,omitzero"`
+	Since      *string `json:"since,omitzero"`
+	Until      *string `json:"until,omitzero"`
+	EventTypes *texts  `json:"event_types,omitzero"`
+	FailedOnly bool    `json:"failed_only,omitzero"`
 	// Rate is in deliveries per second.
 	Rate *int `json:"rate,omitzero"`
 }

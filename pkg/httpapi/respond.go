@@ -29,6 +29,7 @@ func respond(c *gin.Context, status int, shape any) error {
 // respondEncoded answers with JSON that is encoded already. Answers show money
 // and must not linger in caches (RFC 9111 §5.2.2.5).
 func respondEncoded(c *gin.Context, status int, body []byte) error {
+	admissionOf(c).settle(int64(len(body)))
 	header := c.Writer.Header()
 	header["Content-Type"] = jsonType
 	header["Cache-Control"] = noStore

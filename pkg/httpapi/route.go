@@ -33,6 +33,8 @@ const (
 	// hasQuery: the handler reads the query with newQuery. On all other routes any
 	// parameter is refused.
 	hasQuery trait = 1 << iota
+	// lists: the answer is a page, which takes memory by its rows.
+	lists
 	// streams: the answer may take longer than requestTimeout to write.
 	streams
 )
@@ -47,6 +49,12 @@ func (a *API) mount(r route) {
 	}
 	if r.traits&streams == 0 {
 		chain = append(chain, deadline)
+	}
+	switch {
+	case r.method == post, r.method == patch:
+		chain = append(chain, a.admit)
+	case r.traits&lists != 0:
+		chain = append(chain, a.admitPage)
 	}
 	if r.traits&hasQuery == 0 {
 		chain = append(chain, handle(noQuery))

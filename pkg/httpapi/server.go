@@ -20,7 +20,8 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// NewServer returns a server for the handler with every timeout set. What
+// NewServer returns a server for the handler with every timeout set and the number
+// of its connections that wait bounded. What
 // net/http itself has to say (broken handshakes and the like) goes to logger at
 // debug level.
 func NewServer(handler http.Handler, logger logrus.FieldLogger) *http.Server {
@@ -31,6 +32,7 @@ func NewServer(handler http.Handler, logger logrus.FieldLogger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         newConnections(maxWaiting).follow,
 		ErrorLog:          log.New(lines{logger}, "", 0),
 	}
 }

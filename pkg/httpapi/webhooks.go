@@ -20,13 +20,13 @@ type newWebhook struct {
 	Keyed
 	URL string `json:"url"`
 	// EventTypes defaults to all.
-	EventTypes     *[]string `json:"event_types"`
-	Description    *string   `json:"description"`
-	Ordered        bool      `json:"ordered"`
-	MaxConcurrency *int      `json:"max_concurrency"`
-	RateLimit      *int      `json:"rate_limit"`
-	Headers        pairs     `json:"headers"`
-	Metadata       pairs     `json:"metadata"`
+	EventTypes     *texts  `json:"event_types"`
+	Description    *string `json:"description"`
+	Ordered        bool    `json:"ordered"`
+	MaxConcurrency *int    `json:"max_concurrency"`
+	RateLimit      *int    `json:"rate_limit"`
+	Headers        pairs   `json:"headers"`
+	Metadata       pairs   `json:"metadata"`
 }
 
 func (b *newWebhook) fields() (webhook.Fields, error) {
@@ -104,7 +104,7 @@ func (a *API) showWebhook(c *gin.Context) error {
 // webhookChange is the body of PATCH /v1/webhooks/{id}.
 type webhookChange struct {
 	URL            required[string]               `json:"url,omitzero"`
-	EventTypes     required[[]string]             `json:"event_types,omitzero"`
+	EventTypes     required[texts]                `json:"event_types,omitzero"`
 	Description    optional[string]               `json:"description,omitzero"`
 	Status         required[models.WebhookStatus] `json:"status,omitzero"`
 	Ordered        required[bool]                 `json:"ordered,omitzero"`
@@ -116,7 +116,7 @@ type webhookChange struct {
 
 func (b *webhookChange) patch() webhook.Patch {
 	patch := webhook.Patch{
-		URL: b.URL.Value, EventTypes: b.EventTypes.Value, Status: b.Status.Value,
+		URL: b.URL.Value, EventTypes: (*[]string)(b.EventTypes.Value), Status: b.Status.Value,
 		Ordered: b.Ordered.Value, MaxConcurrency: b.MaxConcurrency.Value,
 	}
 	if b.Description.Given {

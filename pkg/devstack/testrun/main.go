@@ -4,8 +4,9 @@
 //
 // The command finds them in TXN_TEST_DATABASE_URL and TXN_TEST_REDIS_URL. A variable that is set already is left alone
 // and no server is started for it. Missing server binaries are installed where that needs no question. The exit code is
-// the command's (128 + n if signal n ended it), 1 if the servers cannot be had, 2 for wrong usage. The servers and all
-// their files are gone when testrun ends, however it ends.
+// the command's (128 + n if signal n ended it), 1 if the servers cannot be had or the command printed a secret of the
+// tests (see pkg/disclosure), 2 for wrong usage. The servers and all their files are gone when testrun ends, however it
+// ends.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/txn-service/txn/pkg/devstack"
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 const (
@@ -28,6 +30,8 @@ const (
 	exitSignal = 128 // plus the signal's number, as shells have it
 
 	stopTimeout = 30 * time.Second
+	// outputDelay is how long the output of a command that has ended is waited for.
+	outputDelay = 5 * time.Second
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
@@ -50,11 +54,25 @@ func run(args []string, out io.Writer) int {
 		fmt.Fprintln(out, "testrun:", err)
 		return exitFailed
 	}
-	code, err := runCommand(args, env, signals)
+	code, err := runAndCheck(args, env, signals)
 	if err != nil {
 		fmt.Fprintln(out, "testrun:", err)
 	}
 	return code
+}
+
+// runAndCheck runs the command and fails if it printed secrets.
+func runAndCheck(args, env []string, signals <-chan os.Signal) (code int, err error) {
+	printed, err := newTranscript()
+	if err != nil {
+		return exitFailed, err
+	}
+	defer func() { err = errors.Join(err, printed.close()) }()
+	code, err = runCommand(args, append(env, disclosure.FileVariable+"="+printed.secrets), printed, signals)
+	if leaks := printed.check(); leaks != nil {
+		return max(code, exitFailed), errors.Join(err, leaks)
+	}
+	return code, err
 }
 
 // startServers starts what the environment does not name. A signal in the meantime ends it with an error.
@@ -136,10 +154,11 @@ func wantedServers() []wantedServer {
 
 // runCommand passes signals on to all processes of the command: `go test` alone would leave its test binaries running.
 // The command has a process group of its own, so that Ctrl-C in a terminal reaches it once.
-func runCommand(args, env []string, signals <-chan os.Signal) (code int, err error) {
+func runCommand(args, env []string, printed *transcript, signals <-chan os.Signal) (code int, err error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = printed.tee(os.Stdout), printed.tee(os.Stderr)
+	cmd.WaitDelay = outputDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return exitFailed, err
@@ -157,6 +176,9 @@ func runCommand(args, env []string, signals <-chan os.Signal) (code int, err err
 }
 
 func exitCode(err error) (int, error) {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return 0, nil // the command has succeeded; what it left running still holds its output
+	}
 	var ended *exec.ExitError
 	if !errors.As(err, &ended) {
 		if err != nil {

@@ -104,7 +104,7 @@ func TestServersLiveAsLongAsTheCommand(t *testing.T) {
 	t.Parallel()
 	temp := tempDir(t)
 	cmd, addresses := background(t, temp, "trap 'exit 3' TERM; for i in $(seq 600); do sleep 0.05; done")
-	require.Len(t, files(t, temp), 2)
+	require.Len(t, files(t, temp), 3, "two servers and the transcript")
 	for _, address := range addresses {
 		require.True(t, reachable(address))
 		parsed, err := url.Parse(address)
@@ -168,4 +168,37 @@ func TestServersThatCannotBeStarted(t *testing.T) {
 	require.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
 	require.NotContains(t, out.String(), "ran\n")
 	require.Contains(t, out.String(), "/no/such/directory")
+}
+
+// A suite that prints a secret fails, whether a test has recorded it or it has the form of one, and even if it
+// succeeded otherwise; what it printed is printed once and not repeated.
+func TestPrintedSecretsFailTheRun(t *testing.T) {
+	t.Parallel()
+	given := []string{"TXN_TEST_DATABASE_URL=postgres://given/db", "TXN_TEST_REDIS_URL=redis://given/0"}
+	const record = `echo '"correct-horse-battery"' >>"$TXN_TEST_SECRETS"; `
+	apiKey := "txn_" + strings.Repeat("aB3", 12) + "zz"
+	for name, test := range map[string]struct {
+		script, secret string
+		want           int
+	}{
+		"none":                    {record + `echo correct-horse`, "correct-horse-battery", 0},
+		"recorded":                {record + `echo "a line"; echo correct-horse-battery`, "correct-horse-battery", 1},
+		"on the other stream":     {record + `echo "a line"; echo correct-horse-battery >&2`, "correct-horse-battery", 1},
+		"printed before recorded": {`echo "a line"; echo correct-horse-battery; ` + record, "correct-horse-battery", 1},
+		"by its form":             {`echo "a line"; echo ` + apiKey, apiKey, 1},
+		"a failure stays itself":  {`echo "a line"; echo ` + apiKey + `; exit 7`, apiKey, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temp := tempDir(t)
+			var out bytes.Buffer
+			cmd := command(t, append(given, "TMPDIR="+temp), "--", "sh", "-c", test.script)
+			cmd.Stdout, cmd.Stderr = &out, &out
+			_ = cmd.Run()
+			require.Equal(t, test.want, cmd.ProcessState.ExitCode(), "%s", &out)
+			require.Equal(t, test.want != 0, strings.Contains(out.String(), "secrets were printed"), "%s", &out)
+			require.LessOrEqual(t, strings.Count(out.String(), test.secret), 1)
+			require.Empty(t, files(t, temp))
+		})
+	}
 }

@@ -76,8 +76,13 @@ func TestLimitKey(t *testing.T) {
 	require.NotEmpty(t, limitKey(netip.Addr{}))
 }
 
+// Whom a request counts for is never up to what its caller writes.
 func FuzzClientAddress(f *testing.F) {
-	f.Add("10.1.1.1:1", "1.1.1.1, [::1]:5", "203.0.113.9")
+	for _, peer := range []string{"10.1.1.1:1", "203.0.113.9:1", "[::ffff:10.1.1.1]:1", "@", ""} {
+		for _, spoofed := range []string{"1.1.1.1, [::1]:5", "10.9.9.9", "unknown", ",, ,", "fe80::1%eth0", "::ffff:10.0.0.1", "1.1.1.1:99999", "\x00"} {
+			f.Add(peer, spoofed, "203.0.113.9")
+		}
+	}
 	proxies, err := ParseProxies([]string{"10.0.0.0/8"})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, peer, spoofed, seen string) {
@@ -85,8 +90,15 @@ func FuzzClientAddress(f *testing.F) {
 		got := proxies.clientAddress(r)
 		if proxies.trust(parseAddress(peer)) {
 			require.Equal(t, "203.0.113.9", got.String(), "what the proxy saw counts, whatever the caller sent")
+		} else {
+			require.Equal(t, parseAddress(peer), got, "nobody else is believed")
 		}
-		r.Header["X-Forwarded-For"] = []string{seen, spoofed}
-		proxies.clientAddress(r)
+		require.NotEmpty(t, limitKey(got))
+		// Behind two proxies: what the outer one saw is followed by the outer one.
+		r.Header["X-Forwarded-For"] = []string{spoofed, seen + ", 10.2.2.2"}
+		outer := parseAddress(strings.TrimSpace(seen))
+		if proxies.trust(parseAddress(peer)) && outer.IsValid() && !proxies.trust(outer) && !strings.Contains(seen, ",") {
+			require.Equal(t, outer, proxies.clientAddress(r))
+		}
 	})
 }

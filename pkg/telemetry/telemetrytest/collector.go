@@ -15,6 +15,8 @@ import (
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 // patience is how long spans may take to arrive: processes send them every second.
@@ -37,14 +39,18 @@ type Span struct {
 	Service string
 }
 
-// NewCollector starts a collector, which ends with the test.
+// NewCollector starts a collector, which ends with the test, and fails it if a
+// secret was sent.
 func NewCollector(t testing.TB) *Collector {
 	t.Helper()
 	c := &Collector{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", c.take)
 	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.Close()
+		require.Empty(t, disclosure.In(string(c.Raw())), "the traces tell secrets")
+	})
 	c.URL = server.URL
 	return c
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/disclosure"
 )
 
 // labels are all that metrics may have. Another one needs a reason, and a bound.
@@ -41,6 +43,7 @@ type metric struct {
 // lists all metrics: neither may have one that the other has not.
 func RequireMetrics(t testing.TB, page, binary, scrape string) {
 	t.Helper()
+	require.Empty(t, disclosure.In(scrape), "the metrics tell secrets")
 	problems, err := promlint.New(strings.NewReader(scrape)).Lint()
 	require.NoError(t, err)
 	for _, problem := range problems {
