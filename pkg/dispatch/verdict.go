@@ -34,7 +34,8 @@ type verdict struct {
 	// wait is how long a pending delivery waits.
 	wait   time.Duration
 	reason string
-	// scheduled is the schedule's wait alone, which also caps the breaker.
+	// scheduled is the schedule's wait alone, which also caps the breaker: at the end of
+	// the schedule its last one.
 	scheduled time.Duration
 	// breaks counts towards the circuit breaker.
 	breaks bool
@@ -64,7 +65,7 @@ func judge(a *answer, attempt int, schedule webhook.Schedule, jitter float64, no
 	}
 	wait, again := schedule.Wait(attempt, jitter)
 	if !again {
-		v.status, v.reason = models.DeliveryFailed, "no attempt left: "+describe(a)
+		v.status, v.reason, v.scheduled = models.DeliveryFailed, "no attempt left: "+describe(a), schedule.Last()
 		return v
 	}
 	v.status, v.scheduled, v.wait = models.DeliveryPending, wait, max(wait, v.hold)
