@@ -98,14 +98,17 @@ func (s *scheduler) renew(asked map[outbox.LaneKey]*lane, kept []outbox.Kept, se
 		s.relist(l)
 		if k.Touches != l.touches {
 			if l.closing {
-				l.touches = k.Touches // it is blocked: the new work waits as well
+				l.touches = k.Touches // the new work waits as well
 			} else if !l.hungry {
 				l.hungry = true
 				signal(s.fetch)
 			}
 		}
-		if k.Blocked {
-			l.close(0)
+		switch {
+		case k.Blocked:
+			l.block()
+		case l.blocked && !s.stopped && l.unblock():
+			signal(s.fetch)
 		}
 		if k.ConfigVersion != l.ConfigVersion {
 			changed = append(changed, k.LaneKey)
@@ -164,13 +167,15 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 		return false
 	}
 	refused, given := d.scheduler.released(releases, lanes, released)
+	due := false
 	for _, r := range released {
+		due = due || r.Due
 		if r.Overdue {
 			d.disable(ctx, r.LaneKey, anyAddress, "it has only failed for five days")
 		}
 	}
-	if d.scheduler.vacancies() <= len(released) {
-		signal(d.claim) // lanes may have waited for room
+	if due || d.scheduler.vacancies() <= len(released) {
+		signal(d.claim) // a lane has come by work while it was closing, or waited for room
 	}
 	if given {
 		if err := d.store.NotifyLanes(ctx, nil, true); err != nil {
