@@ -4,9 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
-	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
 )
 
@@ -58,7 +55,7 @@ func (d *Dispatcher) beat(ctx context.Context) {
 	}
 	for _, k := range kept {
 		if k.Overdue {
-			d.disable(ctx, k.LaneKey, anyAddress, "it has only failed for five days")
+			d.disableOverdue(ctx, k.LaneKey)
 		}
 	}
 }
@@ -171,7 +168,7 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 	for _, r := range released {
 		due = due || r.Due
 		if r.Overdue {
-			d.disable(ctx, r.LaneKey, anyAddress, "it has only failed for five days")
+			d.disableOverdue(ctx, r.LaneKey)
 		}
 	}
 	if due || d.scheduler.vacancies() <= len(released) {
@@ -236,31 +233,4 @@ func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []o
 	}
 	signal(s.fetch) // new work passed those over that are still here
 	return refused, given
-}
-
-// anyAddress disables an endpoint wherever it is.
-const anyAddress = ""
-
-// disable ends an endpoint if it is still at the address; when it fails, the
-// endpoint's next answer brings it here again.
-func (d *Dispatcher) disable(ctx context.Context, key outbox.LaneKey, address, reason string) {
-	var row models.Webhook
-	err := d.db.InTx(ctx, func(tx *gorm.DB) (err error) {
-		if address == anyAddress {
-			row, err = outbox.Disable(tx, key.BusinessID, key.WebhookID, reason)
-		} else {
-			row, err = outbox.DisableAt(tx, key.BusinessID, key.WebhookID, address, reason)
-		}
-		return err
-	})
-	if err != nil {
-		d.trouble(ctx, "disable", err)
-		return
-	}
-	if row.Status != models.WebhookDisabled {
-		return // it has moved
-	}
-	d.log.WithField("business", key.BusinessID.String()).WithField("webhook", key.WebhookID.String()).
-		WithField("reason", reason).Warn("endpoint disabled")
-	signal(d.events)
 }

@@ -41,7 +41,8 @@ type verdict struct {
 	breaks bool
 	// hold keeps the whole lane back: Retry-After.
 	hold time.Duration
-	// gone disables the endpoint.
+	// gone disables the endpoint, which ends the delivery, unless the endpoint is
+	// somewhere else by now.
 	gone bool
 	// unsent says that nothing was sent, and nothing learned about the endpoint.
 	unsent bool
@@ -56,10 +57,7 @@ func judge(a *answer, attempt int, schedule webhook.Schedule, jitter float64, no
 		return v
 	}
 	v.breaks = a.status == 0 || a.status >= 500
-	if a.status == http.StatusGone {
-		v.status, v.gone, v.reason = models.DeliveryFailed, true, "the endpoint answered 410 Gone"
-		return v
-	}
+	v.gone = a.status == http.StatusGone
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 		v.hold = retryAfter(a.retryAfter, a.date, now)
 	}

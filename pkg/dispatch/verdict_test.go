@@ -32,7 +32,11 @@ func TestVerdicts(t *testing.T) {
 			outcome: outcomeServer, status: models.DeliveryFailed, reason: "no attempt left: the endpoint answered 500", breaks: true,
 			scheduled: time.Minute,
 		}},
-		"410": {answer{status: 410}, 1, verdict{outcome: outcomeClient, status: models.DeliveryFailed, reason: "the endpoint answered 410 Gone", gone: true}},
+		"410": {answer{status: 410}, 1, verdict{outcome: outcomeClient, status: models.DeliveryPending, wait: time.Second, scheduled: time.Second, gone: true}},
+		"410 at the end": {answer{status: 410}, 3, verdict{
+			outcome: outcomeClient, status: models.DeliveryFailed, reason: "no attempt left: the endpoint answered 410", gone: true,
+			scheduled: time.Minute,
+		}},
 		"429 with seconds": {answer{status: 429, retryAfter: "30"}, 1, verdict{
 			outcome: outcomeClient, status: models.DeliveryPending, wait: 30 * time.Second, scheduled: time.Second, hold: 30 * time.Second,
 		}},
