@@ -129,7 +129,7 @@ func TestAReplayIsTheProbeOfAnOpenBreaker(t *testing.T) {
 			probed   bool
 		}{{BreakerThreshold, later, true}, {BreakerThreshold - 1, later, false}, {BreakerThreshold, paused, false}} {
 			k.exec(`UPDATE webhook_lanes SET breaker_failures = $1, blocked_until = `+lane.until+`, due_at = `+lane.until, lane.failures)
-			k.exec(`UPDATE webhook_deliveries SET status = 'failed', finished_at = now()`)
+			k.exec(`UPDATE webhook_deliveries SET status = 'failed', finished_at = now(), failure_reason = 'x'`)
 			_, err := k.start(selection, 0)
 			require.NoError(t, err)
 			require.Equal(t, lane.probed, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at <= now() AND blocked_until = '-infinity'`) == 1,
