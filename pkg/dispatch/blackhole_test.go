@@ -83,7 +83,7 @@ func TestADeadEndpointsOldBacklogEnds(t *testing.T) {
 	hole := k.blackHole(business)
 	const n = 3*outbox.ExpireStep + 100
 	k.pending(business, hole, n, 3*time.Hour)
-	k.exec(`UPDATE webhook_lanes SET breaker_failures = $1`, breakerThreshold)
+	k.exec(`UPDATE webhook_lanes SET breaker_failures = $1, failing_since = now() - '2 hours'::interval`, breakerThreshold)
 	var d *Dispatcher
 	k.start(func(started *Dispatcher) {
 		d = started

@@ -28,7 +28,8 @@ func (b *breaker) succeed() { b.failures = 0 }
 
 // fail counts a failure and returns how long the lane must wait, 0 while the
 // breaker is closed: 15 s, doubling with each failed probe up to 15 min, but never
-// longer than the schedule makes the failed delivery itself wait.
+// longer than the schedule makes the failed delivery itself wait, which is 0 when
+// there is no schedule.
 func (b *breaker) fail(scheduled time.Duration) time.Duration {
 	b.failures++
 	if b.failures < breakerThreshold {

@@ -91,14 +91,23 @@ func (d *Dispatcher) settle(batch []completion, accepted []models.DeliveryID) {
 		known[id] = true
 	}
 	jobs := make([]job, len(batch))
+	gone := make(map[outbox.LaneKey]string)
 	for i := range batch {
 		jobs[i] = batch[i].job
+		if batch[i].gone != "" {
+			gone[batch[i].job.key] = batch[i].gone
+		}
 		if !known[batch[i].result.DeliveryID] {
 			d.metrics.stale.Inc()
 		}
 		d.logAttempt(&batch[i], known[batch[i].result.DeliveryID])
 	}
 	d.scheduler.settle(jobs)
+	// Only now: disabling ends what is pending, and an attempt that comes after that
+	// is not logged.
+	for key, address := range gone {
+		d.background.Go(func() { d.gone(key, address) })
+	}
 }
 
 // rest closes a lane for a while.

@@ -109,6 +109,9 @@ func TestGoneDisablesTheEndpoint(t *testing.T) {
 	k.eventually(10*time.Second, func() bool { return len(other.received()) == 2 }, "the event and webhook.disabled")
 	k.settled(5 * time.Second)
 	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhooks WHERE status = 'disabled' AND disabled_reason = 'it answered 410 Gone'`))
+	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_deliveries d JOIN webhook_attempts a ON a.delivery_id = d.id
+		WHERE d.status = 'failed' AND d.failure_reason = 'endpoint disabled: it answered 410 Gone' AND d.attempt_count = 1 AND a.status_code = 410`),
+		"the answer is in the log of attempts")
 	k.events(business, 1)
 	k.eventually(5*time.Second, func() bool { return len(other.received()) == 3 }, "the other goes on")
 	require.Len(t, r.received(), 1)

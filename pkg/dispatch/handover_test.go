@@ -17,17 +17,21 @@ func TestAnEndpointThatOnlyFailedForFiveDaysIsDisabled(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	business := k.business()
+	other := k.receiver(business, func(f *webhook.Fields) { f.EventTypes = []string{"webhook.disabled"} })
 	r := k.receiver(business, nil)
 	r.answer = func(w http.ResponseWriter, _ *http.Request, _ string, _ int) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
-	k.exec(`UPDATE webhook_lanes SET failing_since = now() - '5 days 1 minute'::interval`)
+	k.exec(`UPDATE webhook_lanes SET failing_since = now() - '5 days 1 minute'::interval WHERE webhook_id = $1`, r.row.ID)
 	k.start(nil)
 	k.events(business, 1)
 	k.eventually(15*time.Second, func() bool {
 		return k.count(`SELECT count(*) FROM webhooks WHERE status = 'disabled' AND disabled_reason LIKE '%five days%'`) == 1
 	}, "it is disabled")
 	k.settled(5 * time.Second)
+	require.Len(t, other.received(), 1, "the other endpoint hears of it")
+	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1 AND status = 'failed'
+		AND failure_reason = 'endpoint disabled: it has only failed for five days'`, r.row.ID))
 }
 
 func TestATenantWithMoreLanesThanAProcessHoldsLeavesRoom(t *testing.T) {

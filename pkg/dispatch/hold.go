@@ -30,7 +30,7 @@ func (s *scheduler) hold(row outbox.Lane, t *target, sentAt time.Time) {
 		s.lanes[row.LaneKey] = l
 	}
 	l.adopt(row, t)
-	l.closing, l.lost, l.given, l.hold = s.stopped || row.Blocked, false, false, time.Time{}
+	l.closing, l.lost, l.given, l.hold, l.blocked = s.stopped || row.Blocked, false, false, time.Time{}, row.Blocked
 	l.hungry, l.trusted, l.idleFrom = true, sentAt.Add(trust), time.Now()
 	signal(s.fetch)
 }

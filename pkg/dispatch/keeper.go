@@ -4,9 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
-	"github.com/txn-service/txn/pkg/models"
 	"github.com/txn-service/txn/pkg/outbox"
 )
 
@@ -58,7 +55,7 @@ func (d *Dispatcher) beat(ctx context.Context) {
 	}
 	for _, k := range kept {
 		if k.Overdue {
-			d.disable(ctx, k.LaneKey, anyAddress, "it has only failed for five days")
+			d.disableOverdue(ctx, k.LaneKey)
 		}
 	}
 }
@@ -98,14 +95,17 @@ func (s *scheduler) renew(asked map[outbox.LaneKey]*lane, kept []outbox.Kept, se
 		s.relist(l)
 		if k.Touches != l.touches {
 			if l.closing {
-				l.touches = k.Touches // it is blocked: the new work waits as well
+				l.touches = k.Touches // the new work waits as well
 			} else if !l.hungry {
 				l.hungry = true
 				signal(s.fetch)
 			}
 		}
-		if k.Blocked {
-			l.close(0)
+		switch {
+		case k.Blocked:
+			l.block()
+		case l.blocked && !s.stopped && l.unblock():
+			signal(s.fetch)
 		}
 		if k.ConfigVersion != l.ConfigVersion {
 			changed = append(changed, k.LaneKey)
@@ -164,13 +164,15 @@ func (d *Dispatcher) giveBack(ctx context.Context) (refused bool) {
 		return false
 	}
 	refused, given := d.scheduler.released(releases, lanes, released)
+	due := false
 	for _, r := range released {
+		due = due || r.Due
 		if r.Overdue {
-			d.disable(ctx, r.LaneKey, anyAddress, "it has only failed for five days")
+			d.disableOverdue(ctx, r.LaneKey)
 		}
 	}
-	if d.scheduler.vacancies() <= len(released) {
-		signal(d.claim) // lanes may have waited for room
+	if due || d.scheduler.vacancies() <= len(released) {
+		signal(d.claim) // a lane has come by work while it was closing, or waited for room
 	}
 	if given {
 		if err := d.store.NotifyLanes(ctx, nil, true); err != nil {
@@ -231,31 +233,4 @@ func (s *scheduler) released(asked []outbox.Release, lanes []*lane, released []o
 	}
 	signal(s.fetch) // new work passed those over that are still here
 	return refused, given
-}
-
-// anyAddress disables an endpoint wherever it is.
-const anyAddress = ""
-
-// disable ends an endpoint if it is still at the address; when it fails, the
-// endpoint's next answer brings it here again.
-func (d *Dispatcher) disable(ctx context.Context, key outbox.LaneKey, address, reason string) {
-	var row models.Webhook
-	err := d.db.InTx(ctx, func(tx *gorm.DB) (err error) {
-		if address == anyAddress {
-			row, err = outbox.Disable(tx, key.BusinessID, key.WebhookID, reason)
-		} else {
-			row, err = outbox.DisableAt(tx, key.BusinessID, key.WebhookID, address, reason)
-		}
-		return err
-	})
-	if err != nil {
-		d.trouble(ctx, "disable", err)
-		return
-	}
-	if row.Status != models.WebhookDisabled {
-		return // it has moved
-	}
-	d.log.WithField("business", key.BusinessID.String()).WithField("webhook", key.WebhookID.String()).
-		WithField("reason", reason).Warn("endpoint disabled")
-	signal(d.events)
 }

@@ -99,7 +99,10 @@ type lane struct {
 	// blocked until hold; lost ones belong to someone else.
 	closing, lost bool
 	hold          time.Time
-	releasing     bool // the statement is under way
+	// blocked says that it closes for nothing but the endpoint being paused or its
+	// business suspended.
+	blocked   bool
+	releasing bool // the statement is under way
 	// expire says that the breaker's probe failed: what is too old ends.
 	expire, expiring bool
 	// given lanes close so that another dispatcher can have them.
@@ -163,6 +166,24 @@ func (l *lane) close(hold time.Duration) {
 		l.hold = until
 	}
 	l.drop()
+}
+
+// block ends sending for as long as the endpoint is paused.
+func (l *lane) block() {
+	l.blocked = l.blocked || !l.closing
+	l.close(0)
+}
+
+// unblock goes on with a lane that was resumed before it was given back, whatever
+// it has in flight, unless something else has closed it meanwhile.
+func (l *lane) unblock() bool {
+	l.blocked = false
+	now := time.Now()
+	if l.hold.After(now) {
+		return false
+	}
+	l.closing, l.hungry, l.idleFrom = false, true, now
+	return true
 }
 
 // busy reports that the lane has work and will go on with it.

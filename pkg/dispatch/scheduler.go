@@ -202,7 +202,7 @@ func (s *scheduler) judgeLane(l *lane, j job, a *answer, v *verdict) {
 	}
 	switch {
 	case v.gone:
-		l.close(0)
+		l.close(disableTimeout)
 	case v.breaks:
 		wasProbe := l.breaker.probing()
 		if coolOff := l.breaker.fail(v.scheduled); coolOff > 0 {

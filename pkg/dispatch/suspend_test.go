@@ -97,7 +97,7 @@ func TestASuspendedBusinessGetsNothingFromAnHeir(t *testing.T) {
 }
 
 // An answer that comes late from where the endpoint was says nothing about where it
-// is.
+// is, which gets what was on its way to the other.
 func TestAGoneFormerURLDisablesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -119,8 +119,9 @@ func TestAGoneFormerURLDisablesNothing(t *testing.T) {
 	close(release)
 	k.settled(10 * time.Second)
 	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_attempts WHERE status_code = 410`))
+	require.Equal(t, former.received(), present.received(), "the same delivery, where the endpoint is now")
 	k.events(business, 1)
-	k.eventually(10*time.Second, func() bool { return len(present.received()) == 1 }, "the endpoint goes on where it is")
+	k.eventually(10*time.Second, func() bool { return len(present.received()) == 2 }, "the endpoint goes on there")
 	stop() // whatever it was about to do is done
 	require.Zero(t, k.count(`SELECT count(*) FROM webhooks WHERE status = 'disabled'`))
 	require.Zero(t, k.count(`SELECT count(*) FROM webhook_events WHERE type = 'webhook.disabled'`))

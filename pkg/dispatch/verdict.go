@@ -34,13 +34,15 @@ type verdict struct {
 	// wait is how long a pending delivery waits.
 	wait   time.Duration
 	reason string
-	// scheduled is the schedule's wait alone, which also caps the breaker.
+	// scheduled is the schedule's wait alone, which also caps the breaker: at the end of
+	// the schedule its last one.
 	scheduled time.Duration
 	// breaks counts towards the circuit breaker.
 	breaks bool
 	// hold keeps the whole lane back: Retry-After.
 	hold time.Duration
-	// gone disables the endpoint.
+	// gone disables the endpoint, which ends the delivery, unless the endpoint is
+	// somewhere else by now.
 	gone bool
 	// unsent says that nothing was sent, and nothing learned about the endpoint.
 	unsent bool
@@ -55,16 +57,13 @@ func judge(a *answer, attempt int, schedule webhook.Schedule, jitter float64, no
 		return v
 	}
 	v.breaks = a.status == 0 || a.status >= 500
-	if a.status == http.StatusGone {
-		v.status, v.gone, v.reason = models.DeliveryFailed, true, "the endpoint answered 410 Gone"
-		return v
-	}
+	v.gone = a.status == http.StatusGone
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 		v.hold = retryAfter(a.retryAfter, a.date, now)
 	}
 	wait, again := schedule.Wait(attempt, jitter)
 	if !again {
-		v.status, v.reason = models.DeliveryFailed, "no attempt left: "+describe(a)
+		v.status, v.reason, v.scheduled = models.DeliveryFailed, "no attempt left: "+describe(a), schedule.Last()
 		return v
 	}
 	v.status, v.scheduled, v.wait = models.DeliveryPending, wait, max(wait, v.hold)

@@ -30,8 +30,13 @@ func TestVerdicts(t *testing.T) {
 		"500": {answer{status: 500}, 1, verdict{outcome: outcomeServer, status: models.DeliveryPending, wait: time.Second, scheduled: time.Second, breaks: true}},
 		"500 at the end": {answer{status: 500}, 3, verdict{
 			outcome: outcomeServer, status: models.DeliveryFailed, reason: "no attempt left: the endpoint answered 500", breaks: true,
+			scheduled: time.Minute,
 		}},
-		"410": {answer{status: 410}, 1, verdict{outcome: outcomeClient, status: models.DeliveryFailed, reason: "the endpoint answered 410 Gone", gone: true}},
+		"410": {answer{status: 410}, 1, verdict{outcome: outcomeClient, status: models.DeliveryPending, wait: time.Second, scheduled: time.Second, gone: true}},
+		"410 at the end": {answer{status: 410}, 3, verdict{
+			outcome: outcomeClient, status: models.DeliveryFailed, reason: "no attempt left: the endpoint answered 410", gone: true,
+			scheduled: time.Minute,
+		}},
 		"429 with seconds": {answer{status: 429, retryAfter: "30"}, 1, verdict{
 			outcome: outcomeClient, status: models.DeliveryPending, wait: 30 * time.Second, scheduled: time.Second, hold: 30 * time.Second,
 		}},
@@ -52,6 +57,7 @@ func TestVerdicts(t *testing.T) {
 		}},
 		"forbidden": {answer{err: errForbiddenAddress}, 3, verdict{
 			outcome: outcomeRefused, status: models.DeliveryFailed, reason: "no attempt left: the address is not public", breaks: true,
+			scheduled: time.Minute,
 		}},
 	} {
 		require.Equal(t, test.want, judge(&test.answer, test.attempt, schedule, 0, now), name)
@@ -89,7 +95,7 @@ func TestBreakerCoolOff(t *testing.T) {
 		require.InDelta(t, seconds, b.fail(time.Hour).Seconds(), 0)
 	}
 	require.Equal(t, time.Second, b.fail(time.Second), "never longer than the schedule's wait")
-	require.Equal(t, breakerMax, b.fail(0), "a delivery at the end of its schedule does not wait, its lane does")
+	require.Equal(t, breakerMax, b.fail(0), "without a schedule no delivery waits, but the lane does")
 	b.failures = 1 << 30
 	require.Equal(t, breakerMax, b.fail(time.Hour), "however long it lasts")
 	b.succeed()

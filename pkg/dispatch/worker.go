@@ -21,6 +21,8 @@ type completion struct {
 	job    job
 	result outbox.Result
 	log    attemptLog
+	// gone is the address that answered 410; empty for any other answer.
+	gone string
 }
 
 // work is one slot: it sends what the scheduler gives it until that stops. ctx
@@ -63,11 +65,12 @@ func (d *Dispatcher) attempt(ctx context.Context, j job, t *target) {
 	d.metrics.attempt(&j, &a, &v)
 	// Completed first, then the slot freed: an ordered lane must not be seen
 	// without anything in hand in between.
-	d.completions <- completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait, traceID: of.id()}}
-	d.scheduler.finish(j, &a, &v)
+	done := completion{job: j, result: resultOf(&j, &a, &v), log: attemptLog{host: t.url.Host, outcome: v.outcome, wait: v.wait, traceID: of.id()}}
 	if v.gone {
-		d.background.Go(func() { d.gone(j.key, t.address) })
+		done.gone = t.address
 	}
+	d.completions <- done
+	d.scheduler.finish(j, &a, &v)
 }
 
 // errNoEvent ends deliveries of events that retention has deleted.
@@ -92,15 +95,6 @@ func resultOf(j *job, a *answer, v *verdict) outbox.Result {
 		ResponseBody: a.body, Error: a.reason(), SentAt: a.sentAt,
 	}
 }
-
-// gone disables an endpoint that answered 410, unless it has moved since.
-func (d *Dispatcher) gone(key outbox.LaneKey, address string) {
-	ctx, cancel := context.WithTimeout(context.Background(), disableTimeout)
-	defer cancel()
-	d.disable(ctx, key, address, "it answered 410 Gone")
-}
-
-const disableTimeout = 10 * time.Second
 
 // abandon puts a delivery back that was not sent to the end.
 func (s *scheduler) abandon(j job) {

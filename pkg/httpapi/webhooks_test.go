@@ -142,21 +142,24 @@ func TestTheZeroIDNamesNothing(t *testing.T) {
 	require.Empty(t, api.Do(t, "GET", "/v1/webhook-replays", nil).JSON(t)["data"])
 }
 
-// What an endpoint's owner has sent along may be a credential: events go to other
-// endpoints too.
-func TestEventsDoNotShowTheHeadersOfAnEndpoint(t *testing.T) {
+// What an endpoint's owner has sent along may be a credential, and so may the query
+// of its URL: events go to other endpoints too.
+func TestEventsDoNotShowTheCredentialsOfAnEndpoint(t *testing.T) {
 	t.Parallel()
 	api := apitest.New(t)
-	id, _ := createWebhook(t, api, "https://example.com/", `,"headers":{"Authorization":"Bearer hunter2"}`)
-	require.Contains(t, string(api.Do(t, "GET", "/v1/webhooks/"+id, nil).Body), "hunter2", "its owner sees them")
+	id, _ := createWebhook(t, api, "https://example.com/hook?token=hunter3", `,"headers":{"Authorization":"Bearer hunter2"}`)
+	shown := string(api.Do(t, "GET", "/v1/webhooks/"+id, nil).Body)
+	require.Contains(t, shown, "hunter2", "its owner sees them")
+	require.Contains(t, shown, "hunter3")
 	_, err := webhook.NewStore(webhook.Options{}).SendTest(api.DB.Gorm, api.Business, mustParse[models.WebhookPrefix](t, id))
 	require.NoError(t, err)
 	api.Do(t, "PATCH", "/v1/webhooks/"+id, `{"status":"disabled"}`).Require(t, http.StatusOK)
 	events := api.Do(t, "GET", "/v1/webhook-events", nil).Require(t, http.StatusOK)
 	require.Contains(t, string(events.Body), "webhook.test")
 	require.Contains(t, string(events.Body), "webhook.disabled")
+	require.Contains(t, string(events.Body), `"url":"https://example.com/hook"`)
 	require.NotContains(t, string(events.Body), "headers")
-	require.NotContains(t, string(events.Body), "hunter2")
+	require.NotContains(t, string(events.Body), "hunter")
 }
 
 func mustParse[P models.Prefix](t *testing.T, text string) models.ID[P] {

@@ -110,6 +110,7 @@ const ExpireStep = 5000
 const expireSQL = `WITH x AS MATERIALIZED (
     SELECT business_id, id, webhook_id, event_id FROM webhook_deliveries
     WHERE business_id = $1 AND webhook_id = $2 AND status = 'pending' AND next_attempt_at < now() - $3::interval
+      AND (SELECT failing_since < now() - $3::interval FROM webhook_lanes WHERE business_id = $1 AND webhook_id = $2)
     ORDER BY next_attempt_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
 ), ended AS (
     UPDATE webhook_deliveries d SET status = 'failed', finished_at = now(),
@@ -121,8 +122,10 @@ SELECT count(*) FROM ended`
 
 // Expire ends deliveries of one endpoint that have been due for longer than age,
 // up to ExpireStep of them, and returns how many: a dead endpoint's backlog,
-// which its breaker keeps from being attempted, ends too. It commits
-// synchronously, for nothing will bring the deliveries back.
+// which its breaker keeps from being attempted, ends too. The endpoint must have
+// failed for as long: what has waited for another reason, a pause or an outage of
+// the dispatchers, has had no chance yet. It commits synchronously, for nothing
+// will bring the deliveries back.
 func (d *Dispatcher) Expire(ctx context.Context, key LaneKey, age time.Duration) (int64, error) {
 	var ended int64
 	err := pipeline(ctx, d.pool, step{sql: durablySQL},

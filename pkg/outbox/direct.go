@@ -23,14 +23,18 @@ SELECT w.business_id, uuid_v7(statement_timestamp(), 0), CAST(@event AS uuid), w
 FROM webhooks w WHERE w.business_id = @business AND w.id = @webhook
 RETURNING id`
 
+// probedSQL is until when a lane l is blocked that gets a probe: a breaker does not
+// block it any more, a Retry-After and a pause do.
+const probedSQL = `CASE WHEN l.breaker_failures >= @threshold AND l.blocked_until < 'infinity' THEN '-infinity' ELSE l.blocked_until END`
+
 // nudgeLaneSQL makes the lane due as the fan-out does. An open breaker is taken for
-// half-open: the delivery is its probe. A Retry-After stands.
+// half-open: the delivery is its probe.
 const nudgeLaneSQL = `UPDATE webhook_lanes l SET touches = l.touches + 1, blocked_until = b.until,
     due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > statement_timestamp() THEN l.due_at
              ELSE greatest(least(l.due_at, statement_timestamp() - make_interval(secs => @ahead)),
                            CASE WHEN b.until > statement_timestamp() THEN b.until END) END
-FROM (SELECT CASE WHEN breaker_failures >= @threshold AND blocked_until < 'infinity' THEN '-infinity' ELSE blocked_until END AS until
-      FROM webhook_lanes WHERE business_id = @business AND webhook_id = @webhook FOR UPDATE) b
+FROM (SELECT ` + probedSQL + ` AS until
+      FROM webhook_lanes l WHERE business_id = @business AND webhook_id = @webhook FOR UPDATE) b
 WHERE l.business_id = @business AND l.webhook_id = @webhook`
 
 // AppendDirect writes an event that goes to one endpoint alone, whatever types the

@@ -135,17 +135,28 @@ func CloseLane(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID
 // for the business's other endpoints. It returns NotFound for an unknown or
 // deleted endpoint and does nothing to one that is disabled already.
 func Disable(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string) (models.Webhook, error) {
-	return disableIf(tx, business, webhook, reason, func(*models.Webhook) bool { return true })
+	return disableIf(tx, business, webhook, reason, func(*gorm.DB, *models.Webhook) (bool, error) { return true, nil })
 }
 
 // DisableAt is Disable for an endpoint that still has the URL: another one has done
 // nothing to deserve it.
 func DisableAt(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, url, reason string) (models.Webhook, error) {
-	return disableIf(tx, business, webhook, reason, func(row *models.Webhook) bool { return row.URL == url })
+	return disableIf(tx, business, webhook, reason, func(_ *gorm.DB, row *models.Webhook) (bool, error) { return row.URL == url, nil })
+}
+
+// DisableOverdue is Disable for an endpoint that has only failed for five days: one
+// that has succeeded meanwhile, or whose owner has changed or resumed it, begins
+// anew.
+func DisableOverdue(tx *gorm.DB, business models.BusinessID, webhook models.WebhookID) (models.Webhook, error) {
+	return disableIf(tx, business, webhook, "it has only failed for five days", func(tx *gorm.DB, _ *models.Webhook) (overdue bool, err error) {
+		err = tx.Raw(`SELECT coalesce(failing_since < now() - make_interval(secs => ?), false) FROM webhook_lanes
+			WHERE business_id = ? AND webhook_id = ?`, failingLimit.Seconds(), business, webhook).Scan(&overdue).Error
+		return overdue, err
+	})
 }
 
 func disableIf(
-	tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string, condition func(*models.Webhook) bool,
+	tx *gorm.DB, business models.BusinessID, webhook models.WebhookID, reason string, condition func(*gorm.DB, *models.Webhook) (bool, error),
 ) (models.Webhook, error) {
 	var row models.Webhook
 	err := tx.Transaction(func(tx *gorm.DB) error {
@@ -160,7 +171,14 @@ func disableIf(
 		if row.ID.IsZero() {
 			return errs.New(errs.NotFound, "no such webhook")
 		}
-		if row.Status == models.WebhookDisabled || !condition(&row) {
+		if row.Status == models.WebhookDisabled {
+			return nil
+		}
+		met, err := condition(tx, &row)
+		switch {
+		case err != nil:
+			return fmt.Errorf("disabling: %w", err)
+		case !met:
 			return nil
 		}
 		return disable(tx, &row, reason)

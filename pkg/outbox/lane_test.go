@@ -218,8 +218,17 @@ func TestExpireEndsOnlyWhatIsTooOld(t *testing.T) {
 	k.events(business, models.EventAccountCreated, 4)
 	k.fanOutAll()
 	k.exec(`UPDATE webhook_deliveries SET next_attempt_at = now() - '2 hours'::interval WHERE sequence % 2 = 0`)
-	n, err := k.Expire(t.Context(), key, time.Hour)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, n)
+	expire := func() int64 {
+		n, err := k.Expire(t.Context(), key, time.Hour)
+		require.NoError(t, err)
+		return n
+	}
+	require.Zero(t, expire(), "an endpoint that has not failed")
+	k.exec(`UPDATE webhook_lanes SET failing_since = now() - '59 min'::interval`)
+	require.Zero(t, expire(), "what waited while it was paused has had no chance")
+	k.exec(`UPDATE webhook_lanes SET failing_since = now() - '61 min'::interval`)
+	require.EqualValues(t, 2, expire())
 	require.Equal(t, 2, k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'`))
+	require.Equal(t, 2, k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'failed' AND finished_at IS NOT NULL
+		AND failure_reason LIKE '%as long as the whole retry schedule'`))
 }

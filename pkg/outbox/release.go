@@ -50,13 +50,15 @@ UPDATE webhook_lanes l SET owner = NULL, breaker_failures = h.failures, failing_
         END, 'infinity'))
 FROM h WHERE l.business_id = ANY (ARRAY[h.business_id]) AND l.webhook_id = h.webhook_id
   AND l.owner = $9 AND l.epoch = h.epoch AND l.touches = h.touches
-RETURNING l.business_id, l.webhook_id, coalesce(h.health = 2 AND l.failing_since < now() - $10::interval, false)`
+RETURNING l.business_id, l.webhook_id, coalesce(h.health = 2 AND l.failing_since < now() - $10::interval, false), l.due_at <= now()`
 
 // Released is a lane that was given back.
 type Released struct {
 	LaneKey
 	// Overdue is as in Kept.
 	Overdue bool
+	// Due says that the lane can be claimed at once; nobody is told of it.
+	Due bool
 }
 
 // Release gives lanes back and returns those that it could. One that is not
@@ -73,7 +75,9 @@ func (d *Dispatcher) Release(ctx context.Context, releases []Release) ([]Release
 		attempts[i], successes[i] = int32(r.Tally.Attempts), int32(r.Tally.Successes)
 	}
 	var released []Released
-	scan := func(rows pgx.Rows, r *Released) error { return rows.Scan(&r.BusinessID, &r.WebhookID, &r.Overdue) }
+	scan := func(rows pgx.Rows, r *Released) error {
+		return rows.Scan(&r.BusinessID, &r.WebhookID, &r.Overdue, &r.Due)
+	}
 	args := []any{businesses, webhooks, epochs, touches, blocks, ordered, failures, health, d.owner, failingLimit, attempts, successes}
 	err := pipeline(ctx, d.pool, step{releaseSQL, args, each(&released, scan)})
 	return released, err

@@ -93,13 +93,26 @@ CROSS JOIN LATERAL (
     SELECT FROM webhook_deliveries d WHERE d.business_id = w.business_id AND d.webhook_id = w.id AND d.status = 'failed'
         AND d.event_id > CAST(@after AS uuid) AND d.event_id < CAST(@before AS uuid) LIMIT 1) failed`
 
+// probeTargetsSQL takes the open breakers of a replay's endpoints for half-open, as
+// a replay of one delivery does: what has been mended would wait for up to 15
+// minutes otherwise.
+const probeTargetsSQL = `WITH open AS MATERIALIZED (
+    SELECT l.business_id, l.webhook_id, ` + probedSQL + ` AS until FROM webhook_replay_targets t
+    JOIN webhook_lanes l ON l.business_id = t.business_id AND l.webhook_id = t.webhook_id
+    WHERE t.business_id = @business AND t.replay_id = @replay AND l.breaker_failures >= @threshold
+    ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
+)
+UPDATE webhook_lanes l SET touches = l.touches + 1, blocked_until = o.until,
+    due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > now() THEN l.due_at ELSE greatest(now(), o.until) END
+FROM open o WHERE l.business_id = o.business_id AND l.webhook_id = o.webhook_id`
+
 // queueReplay writes a replay and the endpoints that it goes to, for dispatchers
 // to work off. Without any endpoint it has nothing to do and is over.
 func queueReplay(tx *gorm.DB, selection ReplaySelection, row *models.Replay) error {
 	if err := checkOpenReplays(tx, selection.BusinessID); err != nil {
 		return err
 	}
-	args := append(selection.args(row.CreatedAt), sql.Named("replay", row.ID))
+	args := append(selection.args(row.CreatedAt), sql.Named("replay", row.ID), sql.Named("threshold", BreakerThreshold))
 	var err error
 	if selection.WebhookID.IsZero() {
 		err = tx.Raw(countDisabledSQL, args...).Scan(&row.Skipped).Error
@@ -120,6 +133,9 @@ func queueReplay(tx *gorm.DB, selection ReplaySelection, row *models.Replay) err
 	if added.Error == nil && added.RowsAffected == 0 {
 		added = tx.Raw(`UPDATE webhook_replays SET status = 'completed', started_at = created_at, finished_at = created_at
 			WHERE business_id = ? AND id = ? RETURNING *`, row.BusinessID, row.ID).Scan(row)
+	}
+	if added.Error == nil {
+		added = tx.Exec(probeTargetsSQL, args...)
 	}
 	if added.Error != nil {
 		return fmt.Errorf("queueing a replay: %w", added.Error)

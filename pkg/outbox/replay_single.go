@@ -50,7 +50,8 @@ const countTargetsSQL = `SELECT count(*) FILTER (WHERE NOT disabled) AS matched,
 
 // replayTargetsSQL restarts and makes deliveries, and touches the lanes, whose
 // holders would not look again otherwise. The first lanes are due at once, the
-// others one after the other, as in a fan-out. For ANY see laneSettingsSQL.
+// others one after the other, as in a fan-out. Who replays has mended something: an
+// open breaker is taken for half-open. For ANY see laneSettingsSQL.
 const replayTargetsSQL = `WITH target AS MATERIALIZED (
     ` + targetSQL + ` FOR SHARE OF w
 ), live AS MATERIALIZED (
@@ -69,13 +70,13 @@ const replayTargetsSQL = `WITH target AS MATERIALIZED (
     ON CONFLICT (business_id, webhook_id, event_id) DO NOTHING
     RETURNING webhook_id, next_attempt_at AS due
 ), locked AS MATERIALIZED (
-    SELECT l.webhook_id, t.due FROM (SELECT * FROM restarted UNION ALL SELECT * FROM made) t
+    SELECT l.webhook_id, t.due, ` + probedSQL + ` AS until FROM (SELECT * FROM restarted UNION ALL SELECT * FROM made) t
     JOIN webhook_lanes l ON l.business_id = @business AND l.webhook_id = t.webhook_id
     ORDER BY l.business_id, l.webhook_id FOR NO KEY UPDATE OF l
 ), touched AS (
-    UPDATE webhook_lanes l SET touches = l.touches + 1,
+    UPDATE webhook_lanes l SET touches = l.touches + 1, blocked_until = t.until,
         due_at = CASE WHEN l.owner IS NOT NULL AND l.due_at > now() THEN l.due_at
-                 ELSE greatest(least(l.due_at, t.due), l.blocked_until) END
+                 ELSE greatest(least(l.due_at, t.due), t.until) END
     FROM locked t WHERE l.business_id = @business AND l.webhook_id = t.webhook_id
     RETURNING 1
 )
@@ -157,6 +158,6 @@ func singleArgs(tx *gorm.DB, selection ReplaySelection) ([]any, error) {
 	return []any{
 		sql.Named("business", selection.BusinessID), sql.Named("event", selection.EventID),
 		sql.Named("webhook", selection.WebhookID), sql.Named("most", maxReplayTargets+1), sql.Named("run", firstReplayRun),
-		sql.Named("prompt", promptLanes), sql.Named("pace", lanePace.Seconds()),
+		sql.Named("prompt", promptLanes), sql.Named("pace", lanePace.Seconds()), sql.Named("threshold", BreakerThreshold),
 	}, nil
 }

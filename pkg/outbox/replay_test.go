@@ -106,6 +106,40 @@ func TestReplayStartsTheNextRun(t *testing.T) {
 	require.Equal(t, 1, k.count(`SELECT count(*) FROM webhook_attempts WHERE number = 2 AND run = 2 AND replay`))
 }
 
+// Who replays has mended something: an open breaker gets a probe, while a Retry-After
+// and a pause stand.
+func TestAReplayIsTheProbeOfAnOpenBreaker(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	business := k.business()
+	key := k.endpoint(business, "")
+	k.failed(key, 1)
+	event, delivery := models.EventID{}, models.DeliveryID{}
+	const later, paused = `now() + '15 min'::interval`, `'infinity'`
+	require.NoError(t, k.db.Pool.QueryRow(t.Context(), `SELECT event_id, id FROM webhook_deliveries`).Scan(&event, &delivery))
+	for name, selection := range map[string]ReplaySelection{
+		"delivery": {BusinessID: business, DeliveryID: delivery},
+		"event":    {BusinessID: business, EventID: event},
+		"endpoint": {BusinessID: business, WebhookID: key.WebhookID},
+		"business": {BusinessID: business},
+	} {
+		for _, lane := range []struct {
+			failures int
+			until    string
+			probed   bool
+		}{{BreakerThreshold, later, true}, {BreakerThreshold - 1, later, false}, {BreakerThreshold, paused, false}} {
+			k.exec(`UPDATE webhook_lanes SET breaker_failures = $1, blocked_until = `+lane.until+`, due_at = `+lane.until, lane.failures)
+			k.exec(`UPDATE webhook_deliveries SET status = 'failed', finished_at = now(), failure_reason = 'x'`)
+			_, err := k.start(selection, 0)
+			require.NoError(t, err)
+			require.Equal(t, lane.probed, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at <= now() AND blocked_until = '-infinity'`) == 1,
+				"%s %+v", name, lane)
+			require.Equal(t, !lane.probed, k.count(`SELECT count(*) FROM webhook_lanes WHERE due_at > now() + '14 min' AND blocked_until = due_at`) == 1,
+				"%s %+v", name, lane)
+		}
+	}
+}
+
 func TestReplayOfOneDelivery(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

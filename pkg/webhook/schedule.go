@@ -21,6 +21,14 @@ func (s Schedule) Wait(attempt int, jitter float64) (time.Duration, bool) {
 	return base + time.Duration(float64(base)*maxJitter*jitter), true
 }
 
+// Last is the wait before the last attempt of a run, 0 when there is only one.
+func (s Schedule) Last() time.Duration {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)-1]
+}
+
 // Total is the longest time that a run can take by the schedule alone.
 func (s Schedule) Total() time.Duration {
 	var total time.Duration

@@ -89,6 +89,8 @@ func TestSchedule(t *testing.T) {
 		require.InDelta(t, test.want, wait, float64(time.Millisecond))
 	}
 	require.Equal(t, 78*time.Second, schedule.Total())
+	require.Equal(t, time.Minute, schedule.Last())
+	require.Zero(t, webhook.Schedule(nil).Last())
 	_, retried := webhook.Schedule(nil).Wait(1, 0)
 	require.False(t, retried)
 }

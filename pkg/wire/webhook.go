@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"time"
 
 	"github.com/txn-service/txn/pkg/models"
@@ -68,10 +69,11 @@ func NewWebhook(w models.Webhook) Webhook {
 }
 
 // NewPublishedWebhook is NewWebhook for the body of an event, which goes to other
-// endpoints too: without the headers, in which this one's owner may have put a
-// credential.
+// endpoints too: without the headers and without the query of the URL, in which this
+// one's owner may have put a credential.
 func NewPublishedWebhook(w models.Webhook) Webhook {
 	shape := NewWebhook(w)
 	shape.Headers = nil
+	shape.URL, _, _ = strings.Cut(w.URL, "?")
 	return shape
 }
