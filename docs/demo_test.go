@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startTimeout = 4 * time.Minute // it compiles
+	startTimeout = 8 * time.Minute // it compiles
 	stopTimeout  = 2 * time.Minute
 )
 

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const commandTimeout = 2 * time.Minute
+// commandTimeout bounds one command: some compile, on a machine busy with tests.
+const commandTimeout = 4 * time.Minute
 
 // shell is a terminal that somebody pastes the commands of a page into, one after the
 // other: variables, functions and background processes stay.
