@@ -20,7 +20,7 @@ LDFLAGS := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT) -X 
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image run test fuzz soak lint bench clean
+.PHONY: help build image run test fuzz soak schema lint bench clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,8 +63,11 @@ soak: ## Look for what only time finds: random histories, abuse, faults, plans o
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -v -run TestPlansOfReplays ./pkg/outbox -replay-rows 1000000
 	$(GO) run ./pkg/devstack/testrun -- $(GO) test -timeout=30m -count=1 -run TestPlansStayOnTheirIndexes ./pkg/outbox -plan-rows 1000000
 
+schema: ## Write docs/schema.md again, after a migration
+	$(GO) run ./pkg/devstack/testrun -- $(GO) test -count=1 -run TestSchemaPageIsCurrent ./docs -update
+
 lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
-	@unformatted=$$(gofmt -l bench cmd helm migrations pkg 2>/dev/null); \
+	@unformatted=$$(gofmt -l bench cmd docs helm migrations pkg 2>/dev/null); \
 	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GOLANGCI_LINT) run $(PACKAGES)
 	cd bench && GOFLAGS=-mod=mod ../$(GOLANGCI_LINT) run ./...

@@ -108,6 +108,9 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err := d.ensureDemo(ctx); err != nil {
 		return err
 	}
+	if err := d.saveEnvironment(); err != nil {
+		return err
+	}
 	if err := d.showReady(); err != nil {
 		return err
 	}

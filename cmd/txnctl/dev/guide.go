@@ -73,9 +73,14 @@ txn is up.
     Rate limit   %s
     Data, logs   %s
 
-Try it:
+In another terminal, for bin/txnctl and for the examples of README.md and docs/guide.md:
 
-`, d.transferView, url, d.state.BusinessID, d.state.APIKey, from, to, d.receiver.url, d.databaseURL, limit, d.DataDir)
+. %s
+
+Or as it is:
+
+`, d.transferView, url, d.state.BusinessID, d.state.APIKey, from, to, d.receiver.url, d.databaseURL, limit, d.DataDir,
+		quote(d.environmentFile()))
 	auth := fmt.Sprintf(`-H 'Authorization: Bearer %s'`, d.state.APIKey)
 	fmt.Fprintf(&text, "curl %s/v1/accounts/%s/balance %s\n\n", url, from, auth)
 	fmt.Fprintf(&text, "curl %s/v1/transactions %s \\\n  -H 'Content-Type: application/json' -H \"Idempotency-Key: $(date +%%s)\" \\\n"+
