@@ -20,7 +20,7 @@ LDFLAGS := -s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT) -X 
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image run test fuzz soak schema lint bench clean
+.PHONY: help build image run test fuzz soak lint generate schema bench clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,10 +42,11 @@ ifeq ($(RACE),)
 else
 	CGO_ENABLED=1 $(GO) run ./pkg/devstack/testrun -- $(GO) test -race -shuffle=on -timeout=15m $(TESTFLAGS) $(PACKAGES)
 endif
-# A module of its own. It reads files outside of it, which the test cache would not notice: -count=1. Nothing in it runs
-# at once, and Helm takes long to compile: no race detector.
+# Modules of their own. They read files outside of them, which the test cache would not notice: -count=1. Nothing in them
+# runs at once, and they take long to compile: no race detector.
 ifeq ($(PACKAGES),./...)
 	cd helm && CGO_ENABLED=0 $(GO) test -count=1 -shuffle=on $(TESTFLAGS) ./...
+	cd pkg/client/internal/gen && CGO_ENABLED=0 $(GO) test -count=1 $(TESTFLAGS) ./...
 endif
 
 # One target at a time, which is all that go test can. What fails is kept in testdata/fuzz: commit it.
@@ -72,6 +73,7 @@ lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
 	$(GOLANGCI_LINT) run $(PACKAGES)
 	cd bench && GOFLAGS=-mod=mod ../$(GOLANGCI_LINT) run ./...
 	cd helm && CGO_ENABLED=0 ../$(GOLANGCI_LINT) run ./...
+	cd pkg/client/internal/gen && CGO_ENABLED=0 '$(CURDIR)/$(GOLANGCI_LINT)' run ./...
 # Needs Node.js, as nothing else here does: without it the tests alone hold the OpenAPI document to its form.
 	@if [ -x .bin/redocly-$(REDOCLY)/node_modules/.bin/redocly ] || \
 		npm install --silent --engine-strict --prefix .bin/redocly-$(REDOCLY) @redocly/cli@$(REDOCLY) >/dev/null 2>&1; then \
@@ -79,6 +81,9 @@ lint: $(GOLANGCI_LINT) ## Check formatting, style and import rules
 	else \
 		echo "@redocly/cli could not be installed (it needs npm and Node.js 20.19 or newer): openapi.yaml is NOT linted" >&2; \
 	fi
+
+generate: ## Write the generated part of the Go client anew, after a change of openapi.yaml
+	$(GO) generate ./pkg/client
 
 # A module of its own, whose go.mod follows this one's: -mod=mod.
 bench: ## Measure throughput beside the yardsticks (ARGS=-list shows the scenarios)

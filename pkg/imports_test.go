@@ -49,6 +49,7 @@ var banned = []struct {
 	{"pkg/wire", module + "pkg/database", "shapes need no database", nil},
 	{"pkg/models", module + "pkg/database", "tables as Go need no connection", nil},
 	{"pkg/errs", module, "everybody imports errs", nil},
+	{"pkg/client", module, "tenants' programs link it, and nothing of the service with it", nil},
 }
 
 func within(file, folder string) bool {
@@ -70,6 +71,24 @@ func TestImportsPointDownwards(t *testing.T) {
 		checked++
 	}
 	require.Greater(t, checked, 100)
+}
+
+// TestTheClientIsLight: what it imports, every tenant's program gets.
+func TestTheClientIsLight(t *testing.T) {
+	t.Parallel()
+	allowed := []string{"github.com/standard-webhooks/standard-webhooks/libraries/go"}
+	checked := 0
+	for file, imports := range sources(t) {
+		if filepath.Dir(file) != "pkg/client" {
+			continue
+		}
+		for _, path := range imports {
+			first, _, _ := strings.Cut(path, "/")
+			require.True(t, !strings.Contains(first, ".") || slices.Contains(allowed, path), "%s imports %s", file, path)
+		}
+		checked++
+	}
+	require.Greater(t, checked, 10)
 }
 
 // sources returns the imports of every file that is no test.

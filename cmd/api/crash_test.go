@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -12,31 +11,27 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/txn-service/txn/pkg/apitest"
+	txn "github.com/txn-service/txn/pkg/client"
 	"github.com/txn-service/txn/pkg/dbtest"
 )
 
 // openAccount opens an account over the API and funds it.
 func openAccount(t *testing.T, c *client, url, name string, balance int64) string {
 	t.Helper()
-	status, _, body, err := c.call("POST", url+"/v1/accounts", "open-"+name, fmt.Sprintf(`{"name":%q,"currency":"USD"}`, name))
+	api := c.at(t, url)
+	account, err := api.Accounts.Create(t.Context(), txn.NewAccount{Name: name, Currency: "USD"}, txn.WithIdempotencyKey("open-"+name))
 	require.NoError(t, err)
-	require.Equal(t, http.StatusCreated, status, string(body))
-	var account struct{ ID string }
-	require.NoError(t, json.Unmarshal(body, &account))
-	status, _, body, err = c.call("POST", url+"/v1/transactions", "fund-"+name,
-		fmt.Sprintf(`{"type":"credit","destination_account_id":%q,"amount":%d}`, account.ID, balance))
+	_, err = api.Transactions.Create(t.Context(), txn.NewTransaction{
+		Type: txn.TransactionTypeCredit, Amount: balance, DestinationAccountID: account.ID,
+	}, txn.WithIdempotencyKey("fund-"+name))
 	require.NoError(t, err)
-	require.Equal(t, http.StatusCreated, status, string(body))
 	return account.ID
 }
 
 func balanceOf(t *testing.T, c *client, url, id string) (balance, version int64) {
 	t.Helper()
-	status, _, body, err := c.call("GET", url+"/v1/accounts/"+id, "", "")
+	account, err := c.at(t, url).Accounts.Get(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, status, string(body))
-	var account struct{ Balance, Version int64 }
-	require.NoError(t, json.Unmarshal(body, &account))
 	return account.Balance, account.Version
 }
 
@@ -113,6 +108,54 @@ func TestKilledInTheMiddleOfLoad(t *testing.T) {
 		`SELECT count(*), (SELECT count(*) FROM webhook_events WHERE type = 'transaction.created') FROM transactions`).Scan(&movements, &events))
 	require.Equal(t, clients*each+2, movements)
 	require.Equal(t, movements, events)
+}
+
+// TestCallersRideOutACrash: of what a killed process was asked and never answered, a
+// tenant's program that uses the Go client notices nothing but that it took longer, and
+// nothing is moved twice.
+func TestCallersRideOutACrash(t *testing.T) {
+	t.Parallel()
+	const callers, each = 16, 20
+	base := dbtest.New(t)
+	r := newReplica(t, base.URL)
+	url := "http://" + r.address
+	c := newClient(t, issueKey(t, base.URL))
+	a, b := openAccount(t, c, url, "a", 1_000_000), openAccount(t, c, url, "b", 1)
+	api := c.at(t, url, txn.WithRetries(60))
+
+	group, failed := errgroup.WithContext(t.Context())
+	var answered, repeated atomic.Int64
+	for range callers {
+		group.Go(func() error {
+			for range each {
+				var response txn.Response
+				_, err := api.Transactions.Create(t.Context(), txn.NewTransaction{
+					Type: txn.TransactionTypeTransfer, Amount: 1, SourceAccountID: a, DestinationAccountID: b,
+				}, txn.WithResponse(&response))
+				if err != nil {
+					return err
+				}
+				answered.Add(1)
+				if response.Tries > 1 {
+					repeated.Add(1)
+				}
+			}
+			return nil
+		})
+	}
+	for crash := range 2 {
+		goal := int64(callers * each * (crash + 1) / 3)
+		require.Eventually(t, func() bool { return answered.Load() >= goal || failed.Err() != nil }, time.Minute, time.Millisecond)
+		r.process.kill()
+		require.Error(t, <-r.process.exited, "it did not end by itself")
+		r.start(t)
+	}
+	require.NoError(t, group.Wait())
+	require.Positive(t, repeated.Load(), "no call was interrupted")
+	balance, version := balanceOf(t, c, url, b)
+	require.EqualValues(t, 1+callers*each, balance)
+	require.EqualValues(t, 1+callers*each, version)
+	requireSoundBooks(t, base.URL)
 }
 
 // TestOneKeyToTwoProcesses sends one key 50 times at once to two processes.

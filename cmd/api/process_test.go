@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	txn "github.com/txn-service/txn/pkg/client"
 	"github.com/txn-service/txn/pkg/disclosure"
 )
 
@@ -81,6 +82,15 @@ func (p *process) kill() { _ = p.command.Process.Signal(syscall.SIGKILL) }
 type client struct {
 	key  string
 	http *http.Client
+}
+
+// at calls the API at url as tenants' programs do, and sends nothing twice unless it is
+// told to.
+func (c *client) at(t *testing.T, url string, options ...txn.Option) *txn.Client {
+	t.Helper()
+	api, err := txn.New(url, c.key, append([]txn.Option{txn.WithHTTPClient(c.http), txn.WithRetries(0)}, options...)...)
+	require.NoError(t, err)
+	return api
 }
 
 // call returns the status and body of an answer, or an error when there was

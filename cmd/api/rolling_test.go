@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/apitest"
+	txn "github.com/txn-service/txn/pkg/client"
 	"github.com/txn-service/txn/pkg/database"
 	"github.com/txn-service/txn/pkg/dbtest"
 	"github.com/txn-service/txn/pkg/devstack"
@@ -269,9 +270,10 @@ func subscribe(t *testing.T, c *client, url string) (receipts func() (distinct, 
 		seen[r.Header.Get("webhook-id")] = true
 	}))
 	t.Cleanup(server.Close)
-	status, _, body, err := c.call("POST", url+"/v1/webhooks", "endpoint", fmt.Sprintf(`{"url":%q,"event_types":["transaction.*"]}`, server.URL))
+	_, err := c.at(t, url).Webhooks.Create(t.Context(), txn.NewWebhook{
+		URL: server.URL, EventTypes: []txn.EventType{txn.EventTypeTransactionAll},
+	})
 	require.NoError(t, err)
-	require.Equal(t, http.StatusCreated, status, string(body))
 	return func() (int, int) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 const (
@@ -33,48 +33,52 @@ type accounts struct {
 
 // openAccounts makes the accounts of the load, unless it is to use others, and
 // funds them.
-func openAccounts(ctx context.Context, client *apiclient.Client, run string, options Options) (*accounts, error) {
+func openAccounts(ctx context.Context, api *client.Client, run string, options Options) (*accounts, error) {
 	a := &accounts{ids: options.AccountIDs}
 	if len(a.ids) == 0 {
 		a.own, a.ids = true, make([]string, options.Accounts)
 		options.Say("Making %d accounts …", options.Accounts)
-		if err := a.open(ctx, client, run, min(options.Connections, maxAtOnce)); err != nil {
+		if err := a.open(ctx, api, run, min(options.Connections, maxAtOnce)); err != nil {
 			return nil, err
 		}
 	}
 	a.balances = make([]atomic.Int64, len(a.ids))
 	if options.Funds > 0 {
 		options.Say("Crediting each with %d …", options.Funds)
-		return a, a.fund(ctx, client, run, options.Funds)
+		return a, a.fund(ctx, api, run, options.Funds)
 	}
 	return a, nil
 }
 
-func (a *accounts) open(ctx context.Context, client *apiclient.Client, run string, atOnce int) error {
+func (a *accounts) open(ctx context.Context, api *client.Client, run string, atOnce int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for i := range a.ids {
 		group.Go(func() error {
 			number := strconv.Itoa(i + 1)
-			var made struct{ ID string }
-			_, err := client.Do(ctx, http.MethodPost, "/v1/accounts", run+"/account/"+number,
-				map[string]any{"name": "txnctl bench " + run + " " + number}, &made)
+			made, err := api.Accounts.Create(ctx, client.NewAccount{Name: "txnctl bench " + run + " " + number},
+				client.WithIdempotencyKey(run+"/account/"+number))
+			if err != nil {
+				return err
+			}
 			a.ids[i] = made.ID
-			return err
+			return nil
 		})
 	}
 	return group.Wait()
 }
 
-func (a *accounts) fund(ctx context.Context, client *apiclient.Client, run string, funds int64) error {
+func (a *accounts) fund(ctx context.Context, api *client.Client, run string, funds int64) error {
 	for first := 0; first < len(a.ids); first += maxBatch {
-		var body batch
+		var credits []client.NewTransaction
 		for i := first; i < min(first+maxBatch, len(a.ids)); i++ {
-			body.Transactions = append(body.Transactions, movement{Type: "credit", Amount: funds, Destination: a.ids[i]})
+			credits = append(credits, client.NewTransaction{
+				Type: client.TransactionTypeCredit, Amount: funds, DestinationAccountID: a.ids[i],
+			})
 			a.balances[i].Store(funds)
 			a.credited += funds
 		}
-		_, err := client.Do(ctx, http.MethodPost, "/v1/transactions/batch", run+"/funds/"+strconv.Itoa(first), body, nil)
+		_, err := api.Transactions.CreateBatch(ctx, credits, client.WithIdempotencyKey(run+"/funds/"+strconv.Itoa(first)))
 		if err != nil {
 			return err
 		}
@@ -84,7 +88,7 @@ func (a *accounts) fund(ctx context.Context, client *apiclient.Client, run strin
 
 // explain says what to do about a refusal that is no fault of the service.
 func explain(err error) error {
-	var refusal *apiclient.RefusedError
+	var refusal *client.Error
 	if errors.As(err, &refusal) && refusal.Status == http.StatusTooManyRequests {
 		return fmt.Errorf("%w: %s", err, limitAdvice)
 	}

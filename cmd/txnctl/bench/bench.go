@@ -6,9 +6,11 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"math"
+	"net/http"
 	"time"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 // Mode is which accounts the load moves money between.
@@ -55,6 +57,9 @@ type Options struct {
 	Say func(format string, args ...any)
 }
 
+// callTimeout is what a request of the load waits for its answer.
+const callTimeout = 15 * time.Second
+
 // verifyTimeout bounds what comes after the load: more than the minute of a rate
 // limit.
 const verifyTimeout = 2 * time.Minute
@@ -64,17 +69,27 @@ const verifyTimeout = 2 * time.Minute
 // awaited, and the result says what there was. An error means that there was no
 // load at all.
 func Run(ctx context.Context, options Options) (Result, error) {
-	client := apiclient.New(options.URL, options.Key, options.Connections)
-	defer client.Close()
-	client.Once = true // a failure that a caller would see is one
+	wire := &http.Client{Transport: transport(options.Connections)}
+	defer wire.CloseIdleConnections()
+	once, err := client.New(options.URL, options.Key, client.WithHTTPClient(wire), client.WithTimeout(callTimeout),
+		client.WithRetries(0)) // a failure that a caller would see is one
+	if err != nil {
+		return Result{}, err
+	}
+	// Whoever limits the load limits the questions after it, too.
+	patient, err := client.New(options.URL, options.Key, client.WithHTTPClient(wire), client.WithTimeout(callTimeout),
+		client.WithRetries(math.MaxInt), client.WithMaxWait(verifyTimeout))
+	if err != nil {
+		return Result{}, err
+	}
 	// Keys and names of this run are its own.
 	run := rand.Text()
 
-	accounts, err := openAccounts(ctx, client, run, options)
+	accounts, err := openAccounts(ctx, once, run, options)
 	if err != nil {
 		return Result{}, explain(err)
 	}
-	load := newLoad(client, run, options, accounts)
+	load := newLoad(once, run, options, accounts)
 	options.Say("Load for %s over %d connections, Ctrl-C ends it early …", options.Duration, options.Connections)
 	load.run(ctx)
 
@@ -84,7 +99,17 @@ func Run(ctx context.Context, options Options) (Result, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	load.settle(ctx)
-	result.Verification = load.verify(ctx)
+	load.settle(ctx, patient)
+	result.Verification = load.verify(ctx, patient)
 	return result, nil
+}
+
+// transport keeps up to that many connections, each with one request at a time:
+// HTTP/2 would make one connection of all. It goes through no proxy.
+func transport(connections int) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Protocols: &protocols, MaxIdleConns: connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
+	}
 }

@@ -101,6 +101,7 @@ func TestAnswersThatLie(t *testing.T) {
 	liar := between(t, api, func(forward http.Handler, w http.ResponseWriter, r *http.Request) {
 		if isTransfer(r) && !lied.Swap(true) {
 			w.WriteHeader(http.StatusCreated)
+			fmt.Fprint(w, `{"id":"txn_none"}`)
 			return
 		}
 		forward.ServeHTTP(w, r)

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // load is the sending part of a run.
 type load struct {
-	client   *apiclient.Client
+	api      *client.Client
 	runID    string
 	options  Options
 	accounts *accounts
@@ -42,8 +42,8 @@ type load struct {
 	forgotten int64
 }
 
-func newLoad(client *apiclient.Client, runID string, options Options, accounts *accounts) *load {
-	return &load{client: client, runID: runID, options: options, accounts: accounts, recorder: newRecorder()}
+func newLoad(api *client.Client, runID string, options Options, accounts *accounts) *load {
+	return &load{api: api, runID: runID, options: options, accounts: accounts, recorder: newRecorder()}
 }
 
 // run sends until the time is up or ctx ends, and waits for all answers.
@@ -106,7 +106,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // send reports whether there was an answer.
 func (l *load) send(ctx context.Context, due time.Time, r request) bool {
-	_, err := l.client.Do(ctx, http.MethodPost, r.path, r.key, r.body, nil)
+	err := l.post(ctx, l.api, r)
 	if err == nil {
 		l.recorder.succeeded(time.Since(due), len(r.moves))
 		l.acknowledged(r)
@@ -116,8 +116,18 @@ func (l *load) send(ctx context.Context, due time.Time, r request) bool {
 	if !refused(err) {
 		l.remember(r)
 	}
-	var problem *apiclient.RefusedError
+	var problem *client.Error
 	return errors.As(err, &problem)
+}
+
+// post makes the movements of a request.
+func (l *load) post(ctx context.Context, api *client.Client, r request) (err error) {
+	if l.options.Mode == Batch {
+		_, err = api.Transactions.CreateBatch(ctx, r.movements, client.WithIdempotencyKey(r.key))
+	} else {
+		_, err = api.Transactions.Create(ctx, r.movements[0], client.WithIdempotencyKey(r.key))
+	}
+	return err
 }
 
 // acknowledged books what a request moved.
@@ -141,18 +151,18 @@ func (l *load) remember(r request) {
 // refused reports that nothing was moved: after a 5xx, and without an answer,
 // that is not known.
 func refused(err error) bool {
-	var problem *apiclient.RefusedError
+	var problem *client.Error
 	return errors.As(err, &problem) && problem.Status < http.StatusInternalServerError
 }
 
 // codeOf is what a failure is counted under: the API's code where it has said
 // one.
 func codeOf(err error) string {
-	var problem *apiclient.RefusedError
+	var problem *client.Error
 	var network net.Error
 	switch {
 	case errors.As(err, &problem) && problem.Code != "":
-		return problem.Code
+		return string(problem.Code)
 	case errors.As(err, &problem):
 		return http.StatusText(problem.Status)
 	case errors.As(err, &network) && network.Timeout():

@@ -3,26 +3,14 @@ package bench
 import (
 	"math/rand/v2"
 	"strconv"
+
+	"github.com/txn-service/txn/pkg/client"
 )
 
-// movement is a transaction as the API takes it. Without a currency it is in that
-// of its accounts.
-type movement struct {
-	Type        string `json:"type"`
-	Amount      int64  `json:"amount"`
-	Source      string `json:"source_account_id,omitempty"`
-	Destination string `json:"destination_account_id,omitempty"`
-}
-
-// batch is several movements, all or none.
-type batch struct {
-	Transactions []movement `json:"transactions"`
-}
-
-// request is one of the load's, with what it moves.
+// request is one of the load's: a movement, or a batch of them.
 type request struct {
-	path, key string
-	body      any
+	key       string
+	movements []client.NewTransaction
 	moves     []move
 }
 
@@ -32,18 +20,18 @@ type move struct{ from, to int }
 
 // request makes the n-th request of the load.
 func (l *load) request(n int64) request {
-	key := l.runID + "/" + strconv.FormatInt(n, 10)
-	if l.options.Mode != Batch {
-		m := l.move()
-		return request{path: "/v1/transactions", key: key, body: l.movement(m), moves: []move{m}}
+	size := 1
+	if l.options.Mode == Batch {
+		size = l.options.BatchSize
 	}
-	r := request{path: "/v1/transactions/batch", key: key, moves: make([]move, l.options.BatchSize)}
-	body := batch{Transactions: make([]movement, l.options.BatchSize)}
+	r := request{
+		key:       l.runID + "/" + strconv.FormatInt(n, 10),
+		movements: make([]client.NewTransaction, size), moves: make([]move, size),
+	}
 	for i := range r.moves {
 		r.moves[i] = l.move()
-		body.Transactions[i] = l.movement(r.moves[i])
+		r.movements[i] = l.movement(r.moves[i])
 	}
-	r.body = body
 	return r
 }
 
@@ -64,6 +52,9 @@ func (l *load) move() move {
 	}
 }
 
-func (l *load) movement(m move) movement {
-	return movement{Type: "transfer", Amount: 1, Source: l.accounts.ids[m.from], Destination: l.accounts.ids[m.to]}
+func (l *load) movement(m move) client.NewTransaction {
+	return client.NewTransaction{
+		Type: client.TransactionTypeTransfer, Amount: 1,
+		SourceAccountID: l.accounts.ids[m.from], DestinationAccountID: l.accounts.ids[m.to],
+	}
 }

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 // Verification is whether the balances are what was acknowledged.
@@ -30,23 +29,16 @@ const (
 	VerificationSkipped = "skipped"
 )
 
-// retryPause is kept before a question is asked again whose answer does not say
-// when.
-const retryPause = time.Second
-
 // settle finds out about the requests whose outcome is unknown, by sending them
 // again under their keys: what happened is not repeated, and what did not, happens
 // now.
-func (l *load) settle(ctx context.Context) {
+func (l *load) settle(ctx context.Context, patient *client.Client) {
 	if len(l.unknown) > 0 {
 		l.options.Say("Asking again about %d requests that got no clear answer …", len(l.unknown))
 	}
 	for _, r := range l.unknown {
-		err := l.patiently(ctx, func() error {
-			_, err := l.client.Do(ctx, http.MethodPost, r.path, r.key, r.body, nil)
-			return err
-		})
-		var problem *apiclient.RefusedError
+		err := l.post(ctx, patient, r)
+		var problem *client.Error
 		switch {
 		case err == nil:
 			l.acknowledged(r)
@@ -61,14 +53,14 @@ func (l *load) settle(ctx context.Context) {
 
 // verify compares every account with what was acknowledged, and their sum with
 // what was credited: transfers between them do not change it.
-func (l *load) verify(ctx context.Context) Verification {
+func (l *load) verify(ctx context.Context, patient *client.Client) Verification {
 	v := Verification{Status: VerificationSkipped, Credited: l.accounts.credited}
 	if !l.accounts.own {
 		v.Detail = "the accounts are not the load's own: others may move their money"
 		return v
 	}
 	l.options.Say("Reading %d balances …", len(l.accounts.ids))
-	balances, err := l.balances(ctx)
+	balances, err := l.balances(ctx, patient)
 	if err != nil {
 		v.Detail = "the balances could not be read: " + err.Error()
 		return v
@@ -95,36 +87,19 @@ func (l *load) verify(ctx context.Context) Verification {
 	return v
 }
 
-func (l *load) balances(ctx context.Context) ([]int64, error) {
+func (l *load) balances(ctx context.Context, patient *client.Client) ([]int64, error) {
 	balances := make([]int64, len(l.accounts.ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(l.options.Connections, maxAtOnce))
 	for i, id := range l.accounts.ids {
 		group.Go(func() error {
-			var account struct{ Balance int64 }
-			err := l.patiently(ctx, func() error { return l.client.Get(ctx, "/v1/accounts/"+id, &account) })
+			account, err := patient.Accounts.Get(ctx, id)
+			if err != nil {
+				return err
+			}
 			balances[i] = account.Balance
-			return err
+			return nil
 		})
 	}
 	return balances, group.Wait()
-}
-
-// patiently asks until there is a clear answer, or ctx ends. Whoever limits the
-// load limits the questions after it, too.
-func (l *load) patiently(ctx context.Context, ask func() error) error {
-	for {
-		err := ask()
-		var problem *apiclient.RefusedError
-		switch {
-		case err == nil, ctx.Err() != nil:
-			return err
-		case errors.As(err, &problem) && problem.Status != http.StatusTooManyRequests && refused(err):
-			return err
-		case problem != nil && problem.RetryAfter > 0:
-			pause(ctx, problem.RetryAfter)
-		default:
-			pause(ctx, retryPause)
-		}
-	}
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 // The demo's money, in minor units (cents).
@@ -19,18 +18,15 @@ const (
 // deliveryTimeout is how long the webhook of the transfer may take.
 const deliveryTimeout = 30 * time.Second
 
-// object is what the demo reads of the API's answers.
-type object struct {
-	ID     string `json:"id"`
-	Secret string `json:"secret"`
-}
-
 // ensureDemo makes two accounts with money, an endpoint and one transfer, unless
 // an earlier start did. Every request carries an idempotency key that is the
 // same at every start, so that a start that was cut off is simply repeated, and
 // a restart moves no money.
 func (d *stack) ensureDemo(ctx context.Context) error {
-	c := apiclient.New(clientURL(d.listen), d.state.APIKey, 1)
+	c, err := client.New(clientURL(d.listen), d.state.APIKey)
+	if err != nil {
+		return err
+	}
 	defer c.Close()
 	if err := d.ensureWebhook(ctx, c); err != nil {
 		return err
@@ -41,22 +37,21 @@ func (d *stack) ensureDemo(ctx context.Context) error {
 	return d.ensureTransfer(ctx, c)
 }
 
-func (d *stack) ensureAccounts(ctx context.Context, c *apiclient.Client) error {
+func (d *stack) ensureAccounts(ctx context.Context, c *client.Client) error {
 	if len(d.state.Accounts) > 0 {
 		return nil
 	}
 	d.progress("Creating two accounts and funding them …")
 	var ids []string
 	for _, name := range []string{"Alice", "Bob"} {
-		var account, funding object
-		_, err := c.Do(ctx, http.MethodPost, "/v1/accounts", "dev-account-"+name,
-			map[string]any{"name": name, "currency": "USD"}, &account)
+		account, err := c.Accounts.Create(ctx, client.NewAccount{Name: name, Currency: "USD"},
+			client.WithIdempotencyKey("dev-account-"+name))
 		if err != nil {
 			return err
 		}
-		_, err = c.Do(ctx, http.MethodPost, "/v1/transactions", "dev-funding-"+name, map[string]any{
-			"type": "credit", "amount": opening, "destination_account_id": account.ID, "description": "Opening balance",
-		}, &funding)
+		_, err = c.Transactions.Create(ctx, client.NewTransaction{
+			Type: client.TransactionTypeCredit, Amount: opening, DestinationAccountID: account.ID, Description: "Opening balance",
+		}, client.WithIdempotencyKey("dev-funding-"+name))
 		if err != nil {
 			return err
 		}
@@ -67,7 +62,7 @@ func (d *stack) ensureAccounts(ctx context.Context, c *apiclient.Client) error {
 }
 
 // ensureWebhook registers the receiver, or tells the API where it is now.
-func (d *stack) ensureWebhook(ctx context.Context, c *apiclient.Client) error {
+func (d *stack) ensureWebhook(ctx context.Context, c *client.Client) error {
 	if d.state.WebhookID != "" {
 		registered, err := d.readdressWebhook(ctx, c)
 		if err != nil || registered {
@@ -75,31 +70,28 @@ func (d *stack) ensureWebhook(ctx context.Context, c *apiclient.Client) error {
 		}
 	}
 	d.progress("Registering the local webhook receiver …")
-	var endpoint object
-	// The secret is shown once: a start that lost it registers another endpoint.
-	key := fmt.Sprintf("dev-webhook-%d", time.Now().UnixNano())
-	_, err := c.Do(ctx, http.MethodPost, "/v1/webhooks", key,
-		map[string]any{"url": d.receiver.url, "event_types": []string{"*"}, "description": "txnctl dev"}, &endpoint)
+	// The secret is shown once: a start that lost it registers another endpoint, under
+	// another key.
+	endpoint, err := c.Webhooks.Create(ctx, client.NewWebhook{
+		URL: d.receiver.url, EventTypes: []client.EventType{client.EventTypeAll}, Description: "txnctl dev",
+	})
 	if err != nil {
 		return err
 	}
-	if err := d.receiver.trust(endpoint.Secret); err != nil {
-		return err
-	}
+	d.receiver.trust(endpoint.Secret)
 	d.state.WebhookID, d.state.WebhookSecret, d.state.WebhookURL = endpoint.ID, endpoint.Secret, d.receiver.url
 	return d.state.save()
 }
 
 // readdressWebhook reports whether the endpoint is still there.
-func (d *stack) readdressWebhook(ctx context.Context, c *apiclient.Client) (bool, error) {
-	var endpoint object
-	method, body := http.MethodGet, any(nil)
-	if d.state.WebhookURL != d.receiver.url {
-		method, body = http.MethodPatch, map[string]any{"url": d.receiver.url}
+func (d *stack) readdressWebhook(ctx context.Context, c *client.Client) (bool, error) {
+	var err error
+	if d.state.WebhookURL == d.receiver.url {
+		_, err = c.Webhooks.Get(ctx, d.state.WebhookID)
+	} else {
+		_, err = c.Webhooks.Update(ctx, d.state.WebhookID, client.WebhookChange{URL: d.receiver.url})
 	}
-	_, err := c.Do(ctx, method, "/v1/webhooks/"+d.state.WebhookID, "", body, &endpoint)
-	var refusal *apiclient.RefusedError
-	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+	if client.IsCode(err, client.CodeNotFound) {
 		return false, nil
 	}
 	if err != nil {
@@ -109,24 +101,24 @@ func (d *stack) readdressWebhook(ctx context.Context, c *apiclient.Client) (bool
 	return true, d.state.save()
 }
 
-func (d *stack) ensureTransfer(ctx context.Context, c *apiclient.Client) error {
+func (d *stack) ensureTransfer(ctx context.Context, c *client.Client) error {
 	from, to := d.state.Accounts[0], d.state.Accounts[1]
 	d.progress("Transferring %s over HTTP …", dollars(transfer))
-	var moved object
-	replayed, err := c.Do(ctx, http.MethodPost, "/v1/transactions", "dev-transfer", map[string]any{
-		"type": "transfer", "amount": transfer, "source_account_id": from, "destination_account_id": to,
-		"description": "The first transfer",
-	}, &moved)
+	var response client.Response
+	moved, err := c.Transactions.Create(ctx, client.NewTransaction{
+		Type: client.TransactionTypeTransfer, Amount: transfer, SourceAccountID: from, DestinationAccountID: to,
+		Description: "The first transfer",
+	}, client.WithIdempotencyKey("dev-transfer"), client.WithResponse(&response))
 	if err != nil {
 		return err
 	}
 	if d.state.Delivered {
-		d.transferView = replayView(moved.ID, replayed)
+		d.transferView = replayView(moved.ID, response.Replayed)
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, deliveryTimeout, errors.New("waited "+deliveryTimeout.String()))
 	defer cancel()
-	got, err := d.receiver.await(ctx, "transaction.created", moved.ID)
+	got, err := d.receiver.await(ctx, client.EventTypeTransactionCreated, moved.ID)
 	if err != nil {
 		return fmt.Errorf("%w; the dispatcher's log is dispatcher.log in %s", err, d.DataDir)
 	}

@@ -2,8 +2,6 @@ package dev
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,33 +10,32 @@ import (
 	"sync"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 const (
-	maxWebhook     = 1 << 20 // bytes of a body that the receiver reads
-	receiverQueue  = 1024    // verified webhooks that wait to be looked at
-	headerTimeout  = 5 * time.Second
-	receiverPath   = "/webhooks"
-	webhookIDField = "webhook-id"
+	maxWebhook    = 1 << 20 // bytes of a body that the receiver reads
+	receiverQueue = 1024    // verified webhooks that wait to be looked at
+	headerTimeout = 5 * time.Second
+	receiverPath  = "/webhooks"
 )
 
-// receiver is the endpoint of the demo: it verifies what it gets as any consumer
-// of Standard Webhooks does.
+// receiver is the endpoint of the demo: it verifies what it gets as any tenant's
+// program does.
 type receiver struct {
 	server   *http.Server
 	url      string
 	received chan webhook
 	say      func(format string, args ...any)
 
-	mu       sync.Mutex // guards verifier
-	verifier *standardwebhooks.Webhook
+	mu     sync.Mutex // guards secret
+	secret string
 }
 
 // webhook is a delivery whose signature was good.
 type webhook struct {
 	id, timestamp, signature string
-	kind                     string // event type
+	kind                     client.EventType
 	object                   string // id of the object that the event is about
 	body                     []byte
 }
@@ -52,11 +49,7 @@ func (d *stack) startReceiver(ctx context.Context) error {
 	}
 	r := &receiver{
 		url: "http://" + listener.Addr().String() + receiverPath, received: make(chan webhook, receiverQueue), say: d.progress,
-	}
-	if d.state.WebhookSecret != "" {
-		if err := r.trust(d.state.WebhookSecret); err != nil {
-			return errors.Join(err, listener.Close())
-		}
+		secret: d.state.WebhookSecret,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+receiverPath, r.receive)
@@ -86,22 +79,17 @@ func listenAgain(ctx context.Context, previous string) (net.Listener, error) {
 }
 
 // trust sets the secret that signatures are checked against.
-func (r *receiver) trust(secret string) error {
-	verifier, err := standardwebhooks.NewWebhook(secret)
-	if err != nil {
-		return fmt.Errorf("reading the signing secret: %w", err)
-	}
+func (r *receiver) trust(secret string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.verifier = verifier
-	return nil
+	r.secret = secret
 }
 
 func (r *receiver) receive(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
-	verifier := r.verifier
+	secret := r.secret
 	r.mu.Unlock()
-	if verifier == nil { // registered a moment ago, the secret is on its way
+	if secret == "" { // registered a moment ago, the secret is on its way
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -110,13 +98,19 @@ func (r *receiver) receive(w http.ResponseWriter, request *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if err := verifier.Verify(body, request.Header); err != nil {
-		r.say("Webhook REFUSED, its signature is bad: %s", request.Header.Get(webhookIDField))
+	event, err := client.VerifyWebhook(request.Header, body, secret)
+	if err != nil {
+		r.say("Webhook REFUSED, %v: %s", err, request.Header.Get("webhook-id"))
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
-	got := readWebhook(request.Header, body)
+	got := webhook{
+		id:        request.Header.Get("webhook-id"),
+		timestamp: request.Header.Get("webhook-timestamp"),
+		signature: request.Header.Get("webhook-signature"),
+		kind:      event.Type, object: objectOf(event), body: body,
+	}
 	r.say("Webhook verified: %s %s (%s)", got.kind, got.id, got.object)
 	select {
 	case r.received <- got:
@@ -124,22 +118,24 @@ func (r *receiver) receive(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-func readWebhook(header http.Header, body []byte) webhook {
-	var event struct {
-		Type string `json:"type"`
-		Data struct {
-			ID string `json:"id"`
-		} `json:"data"`
-	}
-	_ = json.Unmarshal(body, &event) // signed by our own service
-	return webhook{
-		id: header.Get(webhookIDField), timestamp: header.Get("webhook-timestamp"), signature: header.Get("webhook-signature"),
-		kind: event.Type, object: event.Data.ID, body: body,
+// objectOf is the id of the object that an event is about.
+func objectOf(event *client.Event) string {
+	switch data := event.Data.(type) {
+	case *client.Account:
+		return data.ID
+	case *client.Transaction:
+		return data.ID
+	case *client.Hold:
+		return data.ID
+	case *client.Webhook:
+		return data.ID
+	default:
+		return ""
 	}
 }
 
 // await returns the webhook of that type about that object.
-func (r *receiver) await(ctx context.Context, kind, object string) (webhook, error) {
+func (r *receiver) await(ctx context.Context, kind client.EventType, object string) (webhook, error) {
 	for {
 		select {
 		case got := <-r.received:

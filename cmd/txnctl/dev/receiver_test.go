@@ -74,7 +74,7 @@ func TestReceiverVerifies(t *testing.T) {
 	d := startTestReceiver(t, &state{})
 	r, now := d.receiver, time.Now()
 	require.Equal(t, http.StatusServiceUnavailable, send(t, r.url, secret, "evt_0", now, event("txn_0")), "no secret yet")
-	require.NoError(t, r.trust(secret))
+	r.trust(secret)
 
 	other := "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	require.Equal(t, http.StatusUnauthorized, send(t, r.url, other, "evt_1", now, event("txn_1")))

@@ -8,16 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
-	"github.com/txn-service/txn/cmd/txnctl/apiclient"
+	"github.com/txn-service/txn/pkg/client"
 )
 
 const (
 	// amount is what is moved, in minor units of currency.
 	amount   = 100
 	currency = "USD"
+	// readyInterval is between two questions whether the API is ready.
+	readyInterval = 500 * time.Millisecond
 )
 
 // Options say where to move money.
@@ -39,24 +40,9 @@ type Result struct {
 	Debit    string `json:"debit_id"`
 }
 
-// account is what is read of one.
-type account struct {
-	ID      string `json:"id"`
-	Balance int64  `json:"balance"`
-}
-
-// transaction is what is read of one.
-type transaction struct {
-	ID      string `json:"id"`
-	Entries []struct {
-		AccountID string `json:"account_id"`
-		Amount    int64  `json:"amount"`
-	} `json:"entries"`
-}
-
 // run is one pass.
 type run struct {
-	*apiclient.Client
+	*client.Client
 	// id makes this pass's idempotency keys its own.
 	id string
 }
@@ -67,11 +53,17 @@ type run struct {
 // that a test which runs for years leaves two accounts. Two runs for the same
 // business must not overlap.
 func Run(ctx context.Context, options Options) (Result, error) {
-	r := &run{Client: apiclient.New(options.URL, options.Key, 1), id: rand.Text()}
-	defer r.Close()
+	// Without a proxy: what is asked is whether this address works.
+	direct := &http.Client{Transport: &http.Transport{}}
+	api, err := client.New(options.URL, options.Key, client.WithHTTPClient(direct))
+	if err != nil {
+		return Result{}, err
+	}
+	defer api.Close()
+	r := &run{Client: api, id: rand.Text()}
 	waiting, cancel := context.WithTimeout(ctx, options.Wait)
 	defer cancel()
-	if err := r.AwaitReady(waiting); err != nil {
+	if err := r.awaitReady(waiting); err != nil {
 		return Result{}, err
 	}
 	source, err := r.account(ctx, "smoke-source")
@@ -89,70 +81,84 @@ func Run(ctx context.Context, options Options) (Result, error) {
 	return result, errors.Join(r.unchanged(ctx, source), r.unchanged(ctx, destination))
 }
 
-// account finds an account by its reference, or makes it.
-func (r *run) account(ctx context.Context, reference string) (account, error) {
-	var found struct{ Data []account }
-	if err := r.Get(ctx, "/v1/accounts?reference="+url.QueryEscape(reference), &found); err != nil {
-		return account{}, err
+// awaitReady returns when the API says that it can work, or with what it said last
+// when ctx ends.
+func (r *run) awaitReady(ctx context.Context) error {
+	for {
+		err := r.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the API did not become ready: %w", err)
+		case <-time.After(readyInterval):
+		}
 	}
-	if len(found.Data) > 0 {
-		return found.Data[0], nil
-	}
-	var made account
-	_, err := r.Do(ctx, http.MethodPost, "/v1/accounts", r.id+"/"+reference,
-		map[string]any{"name": "txnctl smoke", "reference": reference, "currency": currency}, &made)
-	return made, err
 }
 
-func (r *run) move(ctx context.Context, source, destination account) (result Result, err error) {
-	credit, _, err := r.post(ctx, "credit", map[string]any{"destination_account_id": source.ID},
-		map[string]int64{source.ID: amount})
+// account finds an account by its reference, or makes it.
+func (r *run) account(ctx context.Context, reference string) (*client.Account, error) {
+	found, err := r.Accounts.List(ctx, client.ListAccountsParams{Reference: reference})
 	if err != nil {
+		return nil, err
+	}
+	if len(found.Data) > 0 {
+		return &found.Data[0], nil
+	}
+	return r.Accounts.Create(ctx, client.NewAccount{Name: "txnctl smoke", Reference: reference, Currency: currency},
+		client.WithIdempotencyKey(r.id+"/"+reference))
+}
+
+func (r *run) move(ctx context.Context, source, destination *client.Account) (result Result, err error) {
+	credit := client.NewTransaction{Type: client.TransactionTypeCredit, DestinationAccountID: source.ID}
+	if result.Credit, _, err = r.post(ctx, credit, map[string]int64{source.ID: amount}); err != nil {
 		return result, err
 	}
-	result.Credit = credit
-	accounts := map[string]any{"source_account_id": source.ID, "destination_account_id": destination.ID}
+	transfer := client.NewTransaction{
+		Type: client.TransactionTypeTransfer, SourceAccountID: source.ID, DestinationAccountID: destination.ID,
+	}
 	moved := map[string]int64{source.ID: -amount, destination.ID: amount}
-	if result.Transfer, _, err = r.post(ctx, "transfer", accounts, moved); err != nil {
+	if result.Transfer, _, err = r.post(ctx, transfer, moved); err != nil {
 		return result, err
 	}
-	again, replayed, err := r.post(ctx, "transfer", accounts, moved)
+	again, replayed, err := r.post(ctx, transfer, moved)
 	if err != nil {
 		return result, err
 	}
 	if again != result.Transfer || !replayed {
 		return result, fmt.Errorf("a repeated transfer moved money again: %s after %s", again, result.Transfer)
 	}
-	result.Debit, _, err = r.post(ctx, "debit", map[string]any{"source_account_id": destination.ID},
-		map[string]int64{destination.ID: -amount})
+	debit := client.NewTransaction{Type: client.TransactionTypeDebit, SourceAccountID: destination.ID}
+	result.Debit, _, err = r.post(ctx, debit, map[string]int64{destination.ID: -amount})
 	return result, err
 }
 
-// post makes a transaction and checks its entries.
-func (r *run) post(ctx context.Context, kind string, fields map[string]any, entries map[string]int64) (id string, replayed bool, err error) {
-	body := map[string]any{"type": kind, "amount": amount, "description": "txnctl smoke"}
-	for name, value := range fields {
-		body[name] = value
-	}
-	var made transaction
-	if replayed, err = r.Do(ctx, http.MethodPost, "/v1/transactions", r.id+"/"+kind, body, &made); err != nil {
+// post makes a transaction of each type once, however often it is called, and checks
+// its entries.
+func (r *run) post(ctx context.Context, movement client.NewTransaction, entries map[string]int64) (id string, replayed bool, err error) {
+	movement.Amount, movement.Description = amount, "txnctl smoke"
+	movement.IdempotencyKey = r.id + "/" + string(movement.Type)
+	var response client.Response
+	made, err := r.Transactions.Create(ctx, movement, client.WithResponse(&response))
+	if err != nil {
 		return "", false, err
 	}
 	for _, entry := range made.Entries {
 		if entries[entry.AccountID] != entry.Amount {
-			return "", false, fmt.Errorf("%s %s: account %s has an entry of %d", kind, made.ID, entry.AccountID, entry.Amount)
+			return "", false, fmt.Errorf("%s %s: account %s has an entry of %d", movement.Type, made.ID, entry.AccountID, entry.Amount)
 		}
 	}
 	if len(made.Entries) != len(entries) {
-		return "", false, fmt.Errorf("%s %s: %d entries instead of %d", kind, made.ID, len(made.Entries), len(entries))
+		return "", false, fmt.Errorf("%s %s: %d entries instead of %d", movement.Type, made.ID, len(made.Entries), len(entries))
 	}
-	return made.ID, replayed, nil
+	return made.ID, response.Replayed, nil
 }
 
 // unchanged checks that an account has what it had.
-func (r *run) unchanged(ctx context.Context, before account) error {
-	var now account
-	if err := r.Get(ctx, "/v1/accounts/"+before.ID, &now); err != nil {
+func (r *run) unchanged(ctx context.Context, before *client.Account) error {
+	now, err := r.Accounts.Get(ctx, before.ID)
+	if err != nil {
 		return err
 	}
 	if now.Balance != before.Balance {
