@@ -707,7 +707,9 @@ type TransactionType string
 
 // Webhook An endpoint.
 type Webhook struct {
-	ID          string      `json:"id"`
+	ID string `json:"id"`
+
+	// URL Events, which other endpoints get, show it without its query.
 	URL         string      `json:"url"`
 	EventTypes  []EventType `json:"event_types"`
 	Description *string     `json:"description"`
