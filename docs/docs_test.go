@@ -50,6 +50,8 @@ var exceptions = []exception{
 	{regexp.MustCompile(`^make run\b`), "everything here runs on what it has started", func(t *testing.T) { startDemo(t) }},
 	{regexp.MustCompile(`^helm (install|test|upgrade|rollback)`), "it needs a cluster; helm/pages_test.go renders the chart with its flags",
 		func(t *testing.T) { require.FileExists(t, filepath.Join(root, "helm", "pages_test.go")) }},
+	{regexp.MustCompile(`^(kubectl port-forward|go tool pprof|curl 'http://localhost:9090/debug/pprof)`), "it needs a cluster; cmd/api/profiles_test.go asks for the same profiles",
+		func(t *testing.T) { require.FileExists(t, filepath.Join(root, "cmd", "api", "profiles_test.go")) }},
 	{regexp.MustCompile(`^docker compose up`), "it needs Docker; helm/compose_test.go loads compose.yaml as it does", checkCompose},
 }
 
@@ -58,7 +60,7 @@ var rewrites = []struct {
 	command *regexp.Regexp
 	to, why string
 }{
-	{regexp.MustCompile(`^make (test|lint|bench|schema)`), "make --dry-run --directory='" + root + "' $1", "it takes long, needs more than there is, or is what runs now"},
+	{regexp.MustCompile(`^make (test|lint|bench|schema|generate|fuzz|soak)`), "make --dry-run --directory='" + root + "' $1", "it takes long, needs more than there is, or is what runs now"},
 	{regexp.MustCompile(`^kubectl create (.*)$`), "kubectl create --dry-run=client --output=yaml $1", "there is no cluster"},
 	{regexp.MustCompile(`^kubectl exec deploy/txn-api -- `), "", "what runs in a pod runs here as well"},
 	{regexp.MustCompile(`^docker compose exec api `), "", "what runs in a container runs here as well"},

@@ -220,9 +220,11 @@ func TestPauseAndPatchReachTheHolder(t *testing.T) {
 	k.settled(5 * time.Second)
 	_, err := k.store.Update(k.db.Gorm, business, r.row.ID, webhook.Patch{Status: new(models.WebhookPaused)})
 	require.NoError(t, err)
-	time.Sleep(100 * time.Millisecond)
+	k.eventually(20*time.Second, func() bool {
+		return k.count(`SELECT count(*) FROM webhook_lanes WHERE webhook_id = $1 AND owner IS NULL`, r.row.ID) == 1
+	}, "the holder gives the lane back")
 	k.events(business, 1)
-	k.eventually(5*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'`) == 1 }, "gathers")
+	k.eventually(20*time.Second, func() bool { return k.count(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'`) == 1 }, "gathers")
 	time.Sleep(300 * time.Millisecond)
 	require.Len(t, r.received(), 1)
 	_, err = k.store.Update(k.db.Gorm, business, r.row.ID, webhook.Patch{URL: &second.URL, Status: new(models.WebhookActive)})

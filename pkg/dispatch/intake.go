@@ -11,7 +11,9 @@ const (
 	// maxLanes caps the lanes that a process holds, and with them its memory.
 	maxLanes   = 1024
 	claimBatch = 128
-	fetchBatch = 128
+	// claimTimeout is how long a stopping process waits for its last claim.
+	claimTimeout = 5 * time.Second
+	fetchBatch   = 128
 	// unsendableHold is how long an endpoint waits whose secret cannot be opened.
 	unsendableHold = time.Minute
 	// The poll behind the notifications.
@@ -148,8 +150,15 @@ func (d *Dispatcher) claimLanes(ctx context.Context, allowed int) bool {
 	if limit == 0 {
 		return allowed > 0
 	}
+	if ctx.Err() != nil {
+		return true
+	}
+	// A claim that is cut off when the process stops may have been made all the same,
+	// and nobody would give its lanes back before their leases end.
+	claiming, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
 	sentAt := time.Now()
-	rows, err := d.store.Claim(ctx, limit)
+	rows, err := d.store.Claim(claiming, limit)
 	if err != nil {
 		d.trouble(ctx, "claim", err)
 		return true
