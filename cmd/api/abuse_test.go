@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
+
+	"github.com/txn-service/txn/pkg/telemetry/telemetrytest"
 )
 
 // TestAbuseByIdleConnections: ten thousand connections that have been used and are kept.
@@ -195,7 +197,7 @@ func TestAbuseByHostileBodies(t *testing.T) {
 				})
 			}
 			sending.Wait()
-			t.Logf("%s: %d MiB", name, resident(t, s.process, "VmHWM")>>20)
+			t.Logf("%s: %d MiB", name, telemetrytest.Resident(t, s.process.command.Process.Pid, "VmHWM")>>20)
 		}
 	})
 	s.lift()
@@ -255,7 +257,7 @@ func TestAbuseByLargePages(t *testing.T) {
 	status, _, answer, err := s.attacker.call("GET", s.url+"/v1/transactions?limit=100000000", "", "")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, status, "%s", answer)
-	t.Logf("before: %d MiB", resident(t, s.process, "VmHWM")>>20)
+	t.Logf("before: %d MiB", telemetrytest.Resident(t, s.process.command.Process.Pid, "VmHWM")>>20)
 
 	accomplice := s.customer()
 	s.goOn(func(int) {

@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/telemetry/telemetrytest"
 )
 
 // abuses are how many tests share the time of a long run.
@@ -144,7 +143,7 @@ func (s *siege) requireService() {
 func (s *siege) lift() {
 	s.t.Helper()
 	s.stop()
-	peak := resident(s.t, s.process, "VmHWM") >> 20
+	peak := telemetrytest.Resident(s.t, s.process.command.Process.Pid, "VmHWM") >> 20
 	s.t.Logf("%d MiB at most; %d transfers of the bystander, the slowest in %s", peak, s.served.Load(), time.Duration(s.slowest.Load()))
 	require.Less(s.t, peak, mostMemory)
 }
@@ -157,19 +156,4 @@ func (s *siege) dial(text string) (net.Conn, error) {
 	}
 	_, err = connection.Write([]byte(text))
 	return connection, err
-}
-
-// resident reads a figure of a process from /proc, in bytes; 0 where there is none.
-func resident(t *testing.T, p *process, figure string) int {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		return 0
-	}
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.command.Process.Pid) + "/status")
-	require.NoError(t, err)
-	found := regexp.MustCompile(figure + `:\s+(\d+) kB`).FindSubmatch(status)
-	require.NotNil(t, found)
-	kilobytes, err := strconv.Atoi(string(found[1]))
-	require.NoError(t, err)
-	return kilobytes << 10
 }

@@ -7,9 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"regexp"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/telemetry/telemetrytest"
 	"github.com/txn-service/txn/pkg/webhook"
 )
 
@@ -136,7 +134,7 @@ func TestHostileReceiversHoldNothing(t *testing.T) {
 	}
 	const timeout = time.Second
 	p := spawn(t, w.url, "TXN_WEBHOOKS_TIMEOUT="+timeout.String(), "TXN_WEBHOOKS_RETRY_SCHEDULE=1s,1s")
-	before := resident(t, p, "VmRSS")
+	before := telemetrytest.Resident(t, p.command.Process.Pid, "VmRSS")
 	events := scaled(200, 5000)
 	w.events(events)
 	for _, e := range w.all {
@@ -144,7 +142,7 @@ func TestHostileReceiversHoldNothing(t *testing.T) {
 	}
 	require.Positive(t, w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'`), "nobody waited for the others")
 	if before > 0 {
-		require.Less(t, resident(t, p, "VmHWM")-before, memoryBound)
+		require.Less(t, telemetrytest.Resident(t, p.command.Process.Pid, "VmHWM")-before, memoryBound)
 	}
 	p.stop(t)
 	sum := w.account()
@@ -158,21 +156,6 @@ func TestHostileReceiversHoldNothing(t *testing.T) {
 		// What the dispatcher did not read lies in the buffers of two sockets.
 		require.Less(t, counters[name].Load(), int64(attempts+testSlots)*16<<20, name)
 	}
-}
-
-// resident reads a memory figure of a process in bytes, 0 where that cannot be had.
-func resident(t *testing.T, p *process, figure string) int {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		return 0
-	}
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.command.Process.Pid) + "/status")
-	require.NoError(t, err)
-	found := regexp.MustCompile(figure + `:\s+(\d+) kB`).FindSubmatch(status)
-	require.NotNil(t, found)
-	kilobytes, err := strconv.Atoi(string(found[1]))
-	require.NoError(t, err)
-	return kilobytes << 10
 }
 
 // unanswered is an address where connections are never even accepted: the queue

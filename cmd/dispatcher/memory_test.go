@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/txn-service/txn/pkg/dbtest"
+	"github.com/txn-service/txn/pkg/telemetry/telemetrytest"
 )
 
 // most is what a dispatcher may ever have had in memory, in MiB.
@@ -37,7 +38,7 @@ func TestABacklogOfAnySizeNeedsNoMoreMemory(t *testing.T) {
 	p := spawn(t, w.url, "TXN_DISPATCHER_SLOTS=512")
 	delivered := func() int { return w.number(`SELECT count(*) FROM webhook_deliveries WHERE status = 'delivered'`) }
 	require.Eventually(t, func() bool { return delivered() > min(total/2, 200_000) }, 5*time.Minute, 200*time.Millisecond)
-	peak := resident(t, p, "VmHWM") >> 20
+	peak := telemetrytest.Resident(t, p.command.Process.Pid, "VmHWM") >> 20
 	t.Logf("%d pending: %d MiB at most", total, peak)
 	require.Less(t, peak, most)
 	p.stop(t)
